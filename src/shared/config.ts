@@ -1,0 +1,325 @@
+/**
+ * The configuration: Worker variables and secrets, read and checked in one place. `VARIABLES` is
+ * the whole list, in the order in which the README shows it.
+ */
+
+/** One variable. `read` gives null for a value that breaks `rule`. */
+export interface Variable<T> {
+  readonly meaning: string;
+  /** What a valid value is, as a clause that follows "must be". */
+  readonly rule: string;
+  /** The value where none is set; null when there is no default. */
+  readonly fallback: T | null;
+  /** A secret's value is never shown, only its name. */
+  readonly secret: boolean;
+  readonly read: (text: string) => T | null;
+}
+
+/** A key that clients send, and the name of the account it opens. */
+interface ClientKey {
+  account: string;
+  key: string;
+}
+
+/** Where model calls go. `none`: no key is set and the stand-in is not switched on. */
+type Upstream =
+  | { kind: "anthropic"; apiKey: string; baseUrl: string | null }
+  | { kind: "standin"; paceMs: number }
+  | { kind: "none" };
+
+export interface Config {
+  upstream: Upstream;
+  /** All keys that open an account. Empty: only anonymous use is possible. */
+  clientKeys: readonly ClientKey[];
+  allowAnonymous: boolean;
+  /** Origins whose pages may call this server; `*` stands for all. Empty: CORS is off. */
+  corsOrigins: readonly string[];
+  /** The model of a session that names none. */
+  model: string;
+  /** The ids that the model list shows; null leaves the list to the catalogue. */
+  models: readonly string[] | null;
+  /** Model calls of a turn with built-in tools. */
+  maxTurns: number;
+  /** Model calls of a turn with the client's tools. */
+  toolMaxTurns: number;
+  maxBodyBytes: number;
+  /** How long a JSON answer waits for its turn, in milliseconds. */
+  answerTimeoutMs: number;
+  /** `host` or `host:port` that the address guard lets through. */
+  fetchAllowHosts: readonly string[];
+}
+
+/** The account of bare keys, of `CC_API_KEY` and of anonymous use. */
+export const DEFAULT_ACCOUNT = "default";
+
+const MB = 1024 * 1024;
+
+const list = (text: string): string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+/** The list of `text`, or null when it is empty or one of its parts breaks the rule. */
+function listOf(text: string, fits: (part: string) => boolean): string[] | null {
+  const parts = list(text);
+  return parts.length > 0 && parts.every(fits) ? parts : null;
+}
+
+function readBoolean(text: string): boolean | null {
+  if (text === "true") return true;
+  return text === "false" ? false : null;
+}
+
+const BOOLEAN_RULE = "`true` or `false`";
+
+const readInteger =
+  (min: number, max: number) =>
+  (text: string): number | null => {
+    if (!/^[0-9]{1,9}$/.test(text)) return null;
+    const value = Number(text);
+    return value >= min && value <= max ? value : null;
+  };
+
+const integerRule = (min: number, max: number): string => `a whole number from ${min} to ${max}`;
+
+/** Without the comma, so that a key can stand in a list; printable, so that a header can carry it. */
+const isKey = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]{1,512}$/.test(text);
+
+const isModelId = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/.test(text);
+
+function readKeys(text: string): ClientKey[] | null {
+  const keys: ClientKey[] = [];
+  for (const part of list(text)) {
+    const colon = part.indexOf(":");
+    const account = colon < 0 ? DEFAULT_ACCOUNT : part.slice(0, colon);
+    const key = part.slice(colon + 1);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(account) || !isKey(key)) return null;
+    // One key under two names would leave open whose account it opens.
+    if (keys.some((other) => other.key === key && other.account !== account)) return null;
+    keys.push({ account, key });
+  }
+  return keys.length > 0 ? keys : null;
+}
+
+function readHttpUrl(text: string): string | null {
+  const url = URL.parse(text);
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return null;
+  if (url.username || url.password || url.search || url.hash) return null;
+  return text.replace(/\/+$/, "");
+}
+
+function isOrigin(text: string): boolean {
+  if (text === "*") return true;
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+}
+
+/** A host in the spelling that `URL` gives it, with an optional port. */
+function isHost(text: string): boolean {
+  const url = URL.parse(`http://${text}/`);
+  if (!url?.hostname || !text.startsWith(url.hostname)) return false;
+  return /^(:[0-9]{1,5})?$/.test(text.slice(url.hostname.length));
+}
+
+const KEY_RULE = "printable ASCII without spaces or commas, at most 512 characters";
+
+/** Gives the object the type of its parts and checks each against `Variable`. */
+const table = <T extends Record<string, Variable<unknown>>>(variables: T): T => variables;
+
+export const VARIABLES = table({
+  ANTHROPIC_API_KEY: {
+    meaning: "The key for the Anthropic API, which pays for all model calls.",
+    rule: KEY_RULE,
+    fallback: null,
+    secret: true,
+    read: (text) => (isKey(text) ? text : null),
+  },
+  ANTHROPIC_BASE_URL: {
+    meaning: "An address that replaces the Anthropic API's own, such as a gateway.",
+    rule: "an http or https URL without credentials, query or fragment",
+    fallback: null,
+    secret: false,
+    read: readHttpUrl,
+  },
+  STANDIN: {
+    meaning:
+      "Switches the stand-in on: model calls are answered by a local imitation of the API. Used only while no `ANTHROPIC_API_KEY` is set.",
+    rule: BOOLEAN_RULE,
+    fallback: false,
+    secret: false,
+    read: readBoolean,
+  },
+  STANDIN_PACE_MS: {
+    meaning: "Milliseconds that the stand-in waits between two pieces of text.",
+    rule: integerRule(0, 10_000),
+    fallback: 0,
+    secret: false,
+    read: readInteger(0, 10_000),
+  },
+  API_KEYS: {
+    meaning:
+      "Keys that clients send, as `name:key` separated by commas. The name is the account; several keys may have one name; a key without a name opens the account `default`.",
+    rule: `a comma-separated list of \`name:key\` or \`key\`, each name of up to 64 letters, digits, \`.\`, \`_\`, \`@\` or \`-\`, each key ${KEY_RULE}, no key under two names`,
+    fallback: null,
+    secret: true,
+    read: readKeys,
+  },
+  CC_API_KEY: {
+    meaning: "One more key that clients send; it opens the account `default`.",
+    rule: KEY_RULE,
+    fallback: null,
+    secret: true,
+    read: (text) => (isKey(text) ? text : null),
+  },
+  ALLOW_ANONYMOUS: {
+    meaning:
+      "Serves requests without a key, but only while no key is set, and only those to and from this machine (`localhost`).",
+    rule: BOOLEAN_RULE,
+    fallback: false,
+    secret: false,
+    read: readBoolean,
+  },
+  CORS_ORIGINS: {
+    meaning: "Origins whose web pages may call this server, separated by commas; `*` for all.",
+    rule: "a comma-separated list of origins such as `https://app.example.com`, or `*`",
+    fallback: null,
+    secret: false,
+    read: (text) => listOf(text, isOrigin),
+  },
+  CC_API_MODEL: {
+    meaning: "The model of sessions that name none.",
+    rule: "a model id",
+    fallback: "claude-sonnet-5-5",
+    secret: false,
+    read: (text) => (isModelId(text) ? text : null),
+  },
+  CC_API_MODELS: {
+    meaning: "The models that the model list shows, separated by commas.",
+    rule: "a comma-separated list of model ids",
+    fallback: null,
+    secret: false,
+    read: (text) => listOf(text, isModelId),
+  },
+  CC_API_MAX_TURNS: {
+    meaning: "Model calls that a turn with built-in tools may make.",
+    rule: integerRule(1, 1000),
+    fallback: 8,
+    secret: false,
+    read: readInteger(1, 1000),
+  },
+  CC_API_TOOL_MAX_TURNS: {
+    meaning: "Model calls that a turn with the client's tools may make since its last input.",
+    rule: integerRule(1, 1000),
+    fallback: 4,
+    secret: false,
+    read: readInteger(1, 1000),
+  },
+  MAX_BODY_MB: {
+    meaning: "The largest request body, in units of 1,048,576 bytes.",
+    // A body is held in memory while it is read, and an isolate has 128 MB for all its requests.
+    rule: integerRule(1, 16),
+    fallback: 16,
+    secret: false,
+    read: readInteger(1, 16),
+  },
+  CLAUDE_TIMEOUT_SECONDS: {
+    meaning:
+      "Seconds that a JSON answer waits for its turn. Afterwards the answer is 504 with the turn's address, and the turn goes on.",
+    rule: integerRule(1, 3600),
+    fallback: 300,
+    secret: false,
+    read: readInteger(1, 3600),
+  },
+  FETCH_ALLOW_HOSTS: {
+    meaning:
+      "Hosts from which images and documents may be fetched although they are local, as `host` or `host:port` separated by commas. Without a port: 80 and 443.",
+    rule: "a comma-separated list of hosts such as `files.internal` or `localhost:9000`, in lower case",
+    fallback: null,
+    secret: false,
+    read: (text) => listOf(text, isHost),
+  },
+} satisfies Record<string, Variable<unknown>>);
+
+export type VariableName = keyof typeof VARIABLES;
+
+/** The variables as the platform hands them over. */
+export type Variables = { readonly [Name in VariableName]?: string };
+
+/** A variable that is wrong, and what it must be. Never its value. */
+export interface ConfigProblem {
+  variable: VariableName;
+  rule: string;
+}
+
+export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: ConfigProblem[] };
+
+const known = new WeakMap<Variables, ConfigResult>();
+
+/** Reads and checks all variables. The answer for one `env` object is computed once. */
+export function readConfig(env: Variables): ConfigResult {
+  const before = known.get(env);
+  if (before) return before;
+  const result = read(env);
+  known.set(env, result);
+  return result;
+}
+
+type Value<Name extends VariableName> =
+  | NonNullable<ReturnType<(typeof VARIABLES)[Name]["read"]>>
+  | (typeof VARIABLES)[Name]["fallback"];
+
+function read(env: Variables): ConfigResult {
+  const problems: ConfigProblem[] = [];
+  const refuse = (variable: VariableName, rule: string): void => {
+    problems.push({ variable, rule: `must be ${rule}` });
+  };
+
+  /** The value of a variable, or its default. An empty value counts as not set. */
+  function value<Name extends VariableName>(name: Name): Value<Name> {
+    const { rule, fallback, read }: Variable<unknown> = VARIABLES[name];
+    const text = env[name]?.trim();
+    const given = text ? read(text) : fallback;
+    if (text && given === null) refuse(name, rule);
+    // The table gives each name its type; indexing by a type parameter loses the connection.
+    return (given ?? fallback) as Value<Name>;
+  }
+
+  const clientKeys = [...(value("API_KEYS") ?? [])];
+  const ccKey = value("CC_API_KEY");
+  if (ccKey !== null) {
+    if (clientKeys.some((one) => one.key === ccKey && one.account !== DEFAULT_ACCOUNT)) {
+      refuse("CC_API_KEY", "another key than those that API_KEYS gives to other accounts");
+    }
+    clientKeys.push({ account: DEFAULT_ACCOUNT, key: ccKey });
+  }
+  const config: Config = {
+    upstream: upstream(
+      value("ANTHROPIC_API_KEY"),
+      value("ANTHROPIC_BASE_URL"),
+      value("STANDIN"),
+      value("STANDIN_PACE_MS"),
+    ),
+    clientKeys,
+    allowAnonymous: value("ALLOW_ANONYMOUS"),
+    corsOrigins: value("CORS_ORIGINS") ?? [],
+    model: value("CC_API_MODEL"),
+    models: value("CC_API_MODELS"),
+    maxTurns: value("CC_API_MAX_TURNS"),
+    toolMaxTurns: value("CC_API_TOOL_MAX_TURNS"),
+    maxBodyBytes: value("MAX_BODY_MB") * MB,
+    answerTimeoutMs: value("CLAUDE_TIMEOUT_SECONDS") * 1000,
+    fetchAllowHosts: value("FETCH_ALLOW_HOSTS") ?? [],
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+function upstream(
+  apiKey: string | null,
+  baseUrl: string | null,
+  standin: boolean,
+  paceMs: number,
+): Upstream {
+  if (apiKey !== null) return { kind: "anthropic", apiKey, baseUrl };
+  return standin ? { kind: "standin", paceMs } : { kind: "none" };
+}

@@ -1,0 +1,325 @@
+/**
+ * The native events: what a row of the log says to a client, and the previews of what the model
+ * is writing. `eventsOf` is a function of the row and the view before it, so any reader at any
+ * time gets the same events.
+ */
+import {
+  type ContentBlock,
+  inputId,
+  type Json,
+  type JsonObject,
+  type ModelBlock,
+  messageId,
+  type OutcomeKind,
+  type Row,
+  type RowOf,
+  type Totals,
+  toolCallId,
+  turnId,
+  type Usage,
+} from "./rows.ts";
+import type { View } from "./view.ts";
+
+/** A tool call in the form that OpenAI clients read: `arguments` is a JSON text. */
+export interface ToolCall {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+
+export interface TurnUsage {
+  /** The whole prompt of the last model call. */
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number };
+  /** The sum over all model calls. */
+  billed: Usage;
+  estimated: boolean;
+}
+
+/** What a submission came to: the data of `turn.completed` and its kin, and the JSON answer. */
+export interface TurnResult {
+  turn: string;
+  outcome: OutcomeKind;
+  finish_reason: "stop" | "tool_calls";
+  output_text: string;
+  tool_calls: ToolCall[];
+  usage: TurnUsage;
+  cost_usd: number | null;
+  model: string;
+  duration_ms: number;
+}
+
+export interface TurnFailure extends TurnResult {
+  code: string;
+  message: string;
+}
+
+export interface EventData {
+  "session.created": { model: string; title: string | null; metadata: JsonObject };
+  "session.updated": { model?: string; title?: string | null; metadata?: JsonObject };
+  "session.deleted": Record<string, never>;
+  "turn.started": { turn: string; input_id: string; input: ContentBlock[] | null };
+  "input.queued": { input_id: string; input: ContentBlock[]; start: "queued" | "steer" };
+  "input.taken": { input_id: string; as: "steer" };
+  "input.cancelled": { input_id: string; reason: string };
+  "turn.resumed": { turn: string; by: "results" | "confirmations" };
+  "thinking.completed": { id: string; text: string; redacted?: true; partial?: true };
+  "assistant.completed": { id: string; output_text: string; partial?: true };
+  "tool_call.requested": { id: string; name: string; arguments: string };
+  "tool.requested": { id: string; name: string; arguments: string; partial?: true };
+  "tool.started": { id: string };
+  "tool.completed": { id: string; status: string; content: Json; is_error: boolean };
+  "tool_result.accepted": { tool_call_id: string; is_error: boolean };
+  "call.completed": {
+    call: number;
+    end: "ok" | "interrupted" | "failed" | "lost";
+    stop_reason: string | null;
+    usage: Usage | null;
+    estimated: boolean;
+    cost_usd: number | null;
+    request_id: string | null;
+    ms: number;
+  };
+  "turn.retrying": { code: string; message: string; attempt: number; at: string };
+  "session.context_changed": { reason: string; message: string; left_out: string[] };
+  notice: { code: string; message: string };
+  "turn.completed": TurnResult;
+  "turn.interrupted": TurnResult;
+  "turn.failed": TurnFailure;
+  "assistant.delta": { id: string; text: string };
+  "thinking.delta": { id: string; text: string };
+  "tool_call.delta": { id: string; name: string; arguments: string };
+}
+
+export type EventType = keyof EventData;
+
+export type EventOf<T extends EventType> = { type: T; turn: string | null; data: EventData[T] };
+
+/** One native event. `turn` is the public id of the turn it belongs to. */
+export type Event = { [T in EventType]: EventOf<T> }[EventType];
+
+export type OutcomeEvent = Extract<
+  Event,
+  { type: "turn.completed" | "turn.interrupted" | "turn.failed" }
+>;
+
+/** The event ends a submission. */
+export const isOutcome = (event: Event): event is OutcomeEvent =>
+  event.type === "turn.completed" ||
+  event.type === "turn.interrupted" ||
+  event.type === "turn.failed";
+
+/** A stretch of what the model is writing, from `offset` units after the start of its call. */
+export interface Preview {
+  call: number;
+  turn: number;
+  i: number;
+  kind: "text" | "thinking" | "tool";
+  /** The tool's name; empty for the other kinds. */
+  name: string;
+  text: string;
+  offset: number;
+}
+
+/** The event that shows a preview to a client. */
+export function previewEvent(preview: Preview): Event {
+  const turn = turnId(preview.turn);
+  const { call, i, text } = preview;
+  switch (preview.kind) {
+    case "text":
+      return { type: "assistant.delta", turn, data: { id: messageId(call, i), text } };
+    case "thinking":
+      return { type: "thinking.delta", turn, data: { id: messageId(call, i), text } };
+    case "tool":
+      return {
+        type: "tool_call.delta",
+        turn,
+        data: { id: toolCallId(call, i), name: preview.name, arguments: text },
+      };
+  }
+}
+
+const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
+
+function toolBlock(block: ModelBlock): { name: string; arguments: string } {
+  return { name: text(block.name), arguments: JSON.stringify(block.input ?? {}) };
+}
+
+/** A row's native events, given the view before it: none, or one. */
+export function eventsOf(row: Row, view: View): Event[] {
+  const event = eventOf(row, view);
+  return event ? [event] : [];
+}
+
+function eventOf(row: Row, view: View): Event | null {
+  switch (row.type) {
+    case "session.created": {
+      const { model, title, metadata } = row.body.config;
+      return { type: row.type, turn: null, data: { model, title, metadata } };
+    }
+    case "session.updated":
+      return { type: row.type, turn: null, data: row.body.config };
+    case "session.deleted":
+      return { type: row.type, turn: null, data: {} };
+    case "input":
+      return inputEvent(row);
+    case "input.taken":
+      return takenEvent(row);
+    case "input.cancelled":
+      return {
+        type: row.type,
+        turn: null,
+        data: { input_id: inputId(row.body.input), reason: row.body.reason },
+      };
+    case "turn.resumed": {
+      const turn = turnId(row.body.turn);
+      return { type: row.type, turn, data: { turn, by: row.body.by } };
+    }
+    case "block.thinking":
+    case "block.text":
+    case "block.tool":
+    case "block.other":
+      return blockEvent(row);
+    case "call.ended": {
+      const { call, end, stop_reason, usage, estimated, cost_usd, request_id, ms } = row.body;
+      const data = { call, end, stop_reason, usage, estimated, cost_usd, request_id, ms };
+      return { type: "call.completed", turn: turnId(row.body.turn), data };
+    }
+    case "failure": {
+      const { turn, code, message, retry } = row.body;
+      if (!retry) return null;
+      const data = { code, message, attempt: retry.attempt, at: new Date(retry.at).toISOString() };
+      return { type: "turn.retrying", turn: turnId(turn), data };
+    }
+    case "tool.started":
+      return { type: row.type, turn: turnId(row.body.turn), data: { id: row.body.tool } };
+    case "tool.ended":
+      return toolEndedEvent(row);
+    case "context.cut": {
+      const { reason, message, drop, replace } = row.body;
+      const left_out = [...drop.map(inputId), ...replace.map((one) => one.tool)];
+      const data = { reason, message, left_out };
+      return { type: "session.context_changed", turn: turnId(row.body.turn), data };
+    }
+    case "notice": {
+      const { turn, code, message } = row.body;
+      return { type: row.type, turn: turn === null ? null : turnId(turn), data: { code, message } };
+    }
+    case "outcome":
+      return outcomeEvent(row, view);
+    case "call.started":
+    case "interrupt":
+    case "tool.confirmed":
+      return null;
+  }
+}
+
+function inputEvent(row: RowOf<"input">): Event {
+  const { turn, content, start } = row.body;
+  const input_id = inputId(row.seq);
+  if (start === "now") {
+    const id = turnId(turn);
+    return { type: "turn.started", turn: id, data: { turn: id, input_id, input: content } };
+  }
+  return { type: "input.queued", turn: null, data: { input_id, input: content, start } };
+}
+
+function takenEvent(row: RowOf<"input.taken">): Event {
+  const { input, turn, as } = row.body;
+  const input_id = inputId(input);
+  const id = turnId(turn);
+  if (as === "steer") return { type: "input.taken", turn: id, data: { input_id, as } };
+  return { type: "turn.started", turn: id, data: { turn: id, input_id, input: null } };
+}
+
+function blockEvent(
+  row: Extract<Row, { type: "block.thinking" | "block.text" | "block.tool" | "block.other" }>,
+): Event | null {
+  const { call, i, block, partial } = row.body;
+  const turn = turnId(row.body.turn);
+  const cut = partial ? { partial } : {};
+  switch (row.type) {
+    case "block.thinking": {
+      const redacted = block.type === "redacted_thinking" ? { redacted: true as const } : {};
+      const data = { id: messageId(call, i), text: text(block.thinking), ...redacted, ...cut };
+      return { type: "thinking.completed", turn, data };
+    }
+    case "block.text": {
+      const data = { id: messageId(call, i), output_text: text(block.text), ...cut };
+      return { type: "assistant.completed", turn, data };
+    }
+    case "block.tool": {
+      const shown = toolBlock(block);
+      const data = {
+        id: toolCallId(call, i),
+        ...shown,
+        arguments: row.body.raw ?? shown.arguments,
+      };
+      // A call that was cut in the middle is shown, but nobody can answer it.
+      if (row.body.runner === "client" && !partial)
+        return { type: "tool_call.requested", turn, data };
+      return { type: "tool.requested", turn, data: { ...data, ...cut } };
+    }
+    case "block.other": {
+      const id = toolCallId(call, i);
+      if (block.type === "server_tool_use") {
+        return { type: "tool.requested", turn, data: { id, ...toolBlock(block), ...cut } };
+      }
+      if (typeof block.tool_use_id !== "string") return null;
+      const data = { id, status: "ok", content: block.content ?? null, is_error: false };
+      return { type: "tool.completed", turn, data };
+    }
+  }
+}
+
+function toolEndedEvent(row: RowOf<"tool.ended">): Event {
+  const { tool, by, status, content, is_error } = row.body;
+  const turn = turnId(row.body.turn);
+  if (by === "client") {
+    return { type: "tool_result.accepted", turn, data: { tool_call_id: tool, is_error } };
+  }
+  // Content blocks are JSON by construction; the interface has no index signature.
+  const data = { id: tool, status, content: content as unknown as Json, is_error };
+  return { type: "tool.completed", turn, data };
+}
+
+function turnUsage(totals: Totals): TurnUsage {
+  const { prompt_tokens, completion_tokens, billed, estimated } = totals;
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: prompt_tokens + completion_tokens,
+    prompt_tokens_details: { cached_tokens: billed.cache_read_input_tokens },
+    billed,
+    estimated,
+  };
+}
+
+function outcomeEvent(row: RowOf<"outcome">, view: View): Event {
+  const { outcome, totals, code, message, pending } = row.body;
+  const turn = turnId(row.body.turn);
+  const open = new Set(pending.map((call) => call.id));
+  const result: TurnResult = {
+    turn,
+    outcome,
+    finish_reason: outcome === "requires_action" ? "tool_calls" : "stop",
+    output_text: view.output_text,
+    tool_calls: view.pending.filter((call) => open.has(call.id)),
+    usage: turnUsage(totals),
+    cost_usd: totals.cost_usd,
+    model: totals.model,
+    duration_ms: totals.ms,
+  };
+  if (outcome === "interrupted") return { type: "turn.interrupted", turn, data: result };
+  if (outcome === "failed") {
+    const data = {
+      ...result,
+      code: code ?? "internal_error",
+      message: message ?? "The turn failed.",
+    };
+    return { type: "turn.failed", turn, data };
+  }
+  return { type: "turn.completed", turn, data: result };
+}

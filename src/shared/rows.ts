@@ -1,0 +1,359 @@
+/**
+ * The rows of a session's log: the one place where facts are kept. Every other shape in the
+ * system (state, view, request to the model, API answer) is computed from these.
+ *
+ * Ids that clients see contain `seq`, so every look-up is a primary-key read:
+ * `turn_<seq of its input>`, `msg_<seq of call.started>_<block index>`,
+ * `call_<seq of call.started>_<block index>`, `input_<seq of the input>`.
+ */
+
+/** A JSON value as `JSON.parse` gives it. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+/** Bytes that live in the `media` table and not in the row. `bytes` is their decoded length. */
+export interface MediaSource {
+  type: "media";
+  media_type: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Base64Source {
+  type: "base64";
+  media_type: string;
+  data: string;
+}
+
+export interface TextSource {
+  type: "text";
+  media_type: "text/plain";
+  data: string;
+}
+
+export interface FileSource {
+  type: "file";
+  file_id: string;
+}
+
+export interface TextBlock {
+  type: "text";
+  text: string;
+}
+
+export interface ImageBlock {
+  type: "image";
+  source: Base64Source | MediaSource | FileSource;
+}
+
+export interface DocumentBlock {
+  type: "document";
+  source: Base64Source | MediaSource | TextSource | FileSource;
+  title?: string;
+  context?: string;
+  citations?: { enabled: boolean };
+}
+
+/** What a client may put into a message or a tool result, after validation. */
+export type ContentBlock = TextBlock | ImageBlock | DocumentBlock;
+
+/** A content block of the model's message, exactly as received. Only `type` is relied on. */
+export interface ModelBlock {
+  type: string;
+  [field: string]: Json;
+}
+
+/** A client tool in the form the Messages API takes. */
+export interface ToolDefinition {
+  name: string;
+  description?: string;
+  input_schema: JsonObject;
+  strict?: boolean;
+  eager_input_streaming?: boolean;
+}
+
+/**
+ * The tools of a turn. The definitions stand in one row only: in this one (`list`), or in the
+ * row `seq`. `tools` maps each name to a hash of its definition, which is all that decisions need.
+ */
+export interface Toolset {
+  tools: Record<string, string>;
+  list?: ToolDefinition[];
+  seq?: number;
+}
+
+export type ToolChoice =
+  | { type: "auto" }
+  | { type: "any" }
+  | { type: "none" }
+  | { type: "tool"; name: string };
+
+export interface TurnOptions {
+  toolset: Toolset;
+  tool_choice: ToolChoice;
+  parallel_tool_calls: boolean;
+}
+
+/** Decided from the configuration when the turn starts, so that a later change cannot alter it. */
+export interface Limits {
+  /** Model calls since the client's last input. */
+  max_turns: number;
+}
+
+/** Tools that are added to or taken from the epoch by appending a system message. */
+export interface ToolChange {
+  added: string[];
+  removed: string[];
+}
+
+export interface SessionConfig {
+  model: string;
+  title: string | null;
+  system_prompt: string | null;
+  metadata: JsonObject;
+  /** Tools of every turn that brings none. */
+  toolset: Toolset;
+}
+
+/** Whose act a row is: the id of one POST, and its idempotency key where one was sent. */
+export interface Submitted {
+  submission: string;
+  key?: { id: string; hash: string };
+}
+
+/** Token counts of one call, as the API reported them, or estimated. */
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  cache_creation_input_tokens: number;
+  cache_read_input_tokens: number;
+  /** The part of `cache_creation_input_tokens` written for one hour. */
+  cache_creation_1h_input_tokens?: number;
+  /** The part of `output_tokens` that was thinking. */
+  thinking_tokens?: number;
+  web_search_requests?: number;
+  /** Where the call was computed, when that changes its price. */
+  inference_geo?: string;
+}
+
+/** Figures of one submission, from its first row to its outcome. */
+export interface Totals {
+  calls: number;
+  /** The whole prompt of the last model call: fresh, cached and written tokens. */
+  prompt_tokens: number;
+  completion_tokens: number;
+  billed: Usage;
+  /** US dollars; null when the model has no price in the table. */
+  cost_usd: number | null;
+  estimated: boolean;
+  /** Milliseconds from the submission's first row to the outcome. */
+  ms: number;
+  model: string;
+}
+
+export type OutcomeKind =
+  | "completed"
+  | "requires_action"
+  | "interrupted"
+  | "failed"
+  | "refused"
+  | "budget_reached"
+  | "max_turns";
+
+export type CutReason = "replay" | "tools" | "system" | "model" | "refusal" | "rejected" | "gone";
+
+export interface InputBody extends Submitted {
+  /** Seq of the input that opened the turn it belongs to; its own seq unless it is a steer. */
+  turn: number;
+  source: "client" | "ledge";
+  kind: "user" | "system";
+  content: ContentBlock[];
+  start: "now" | "queued" | "steer";
+  options: TurnOptions;
+  limits: Limits;
+  /** SHA-256 of the request's body, by which a re-posted turn is recognised. */
+  hash: string;
+  /** Seq of a failed input with the same body: this one then adds nothing to the context. */
+  repeats?: number;
+  /** Whoever sent it did not wait for its response, so nobody can have lost that. */
+  detached?: true;
+  /** The client sent its whole transcript again: the context begins anew with this input. */
+  replay?: true;
+  /** Only with `start: "now"`: the change of tools that this turn appends. */
+  tool_change?: ToolChange;
+}
+
+export interface ToolEndedBody extends Partial<Submitted> {
+  /** Public id of the tool call. */
+  tool: string;
+  turn: number;
+  by: "client" | "ledge" | "server";
+  status: "ok" | "error" | "denied" | "unknown" | "interrupted" | "skipped";
+  content: ContentBlock[];
+  is_error: boolean;
+  /** SHA-256 of the body of the request that brought it. */
+  hash?: string;
+}
+
+export interface CallStartedBody {
+  turn: number;
+  /** 1 for the turn's first model call, counting steps and not attempts. */
+  n: number;
+  /** 1 for a step's first attempt. */
+  attempt: number;
+  purpose: "turn" | "compact";
+  model: string;
+  /** Seq of the row that opened the epoch. */
+  epoch: number;
+  max_tokens: number;
+  /** Ordinals of the blocks, over the flattened messages, that carry a cache breakpoint. */
+  marks: number[];
+  ttl: "5m" | "1h";
+}
+
+export interface BlockBody {
+  call: number;
+  turn: number;
+  i: number;
+  block: ModelBlock;
+  /** The block was cut by an interrupt. */
+  partial?: true;
+}
+
+export interface ToolBlockBody extends BlockBody {
+  /** The received input where it is no JSON object; `block.input` is then empty. */
+  raw?: string;
+  runner: "client" | "server" | "mcp";
+  gate: "allow" | "ask" | "deny";
+}
+
+export interface CallEndedBody {
+  call: number;
+  turn: number;
+  end: "ok" | "interrupted" | "failed" | "lost";
+  /** The API began to answer (`message_start` was seen) and did not refuse: its prefix is good. */
+  accepted: boolean;
+  stop_reason: string | null;
+  stop_details?: Json;
+  usage: Usage | null;
+  estimated: boolean;
+  cost_usd: number | null;
+  request_id: string | null;
+  /** Milliseconds from `call.started` to the end. */
+  ms: number;
+  /** How many content blocks were kept. */
+  blocks: number;
+  /** The attempt had produced output before it failed: it counts double among the attempts. */
+  produced?: true;
+}
+
+export interface OutcomeBody {
+  turn: number;
+  /** First seq of each submission that this outcome ends. */
+  inputs: number[];
+  outcome: OutcomeKind;
+  /** Open tool calls, each with the seq of its `block.tool` row. */
+  pending: { id: string; seq: number }[];
+  /** Inputs that wait. With these two a reader knows the session from its last outcome on. */
+  queued: number[];
+  code?: string;
+  message?: string;
+  totals: Totals;
+}
+
+export interface RowBodies {
+  "session.created": Submitted & { v: 1; surface: "cc"; config: SessionConfig };
+  "session.updated": Submitted & {
+    config: Partial<Pick<SessionConfig, "model" | "title" | "metadata">>;
+  };
+  "session.deleted": Submitted;
+  input: InputBody;
+  "input.taken": {
+    input: number;
+    turn: number;
+    as: "start" | "steer";
+    limits: Limits;
+    tool_change?: ToolChange;
+  };
+  "input.cancelled": {
+    input: number;
+    reason: "client" | "deleted";
+  };
+  "turn.resumed": {
+    turn: number;
+    by: "results" | "confirmations";
+    options: TurnOptions;
+    limits: Limits;
+    tool_change?: ToolChange;
+  };
+  interrupt: Partial<Submitted> & { turn: number; cancel_queued: boolean };
+  "call.started": CallStartedBody;
+  "block.thinking": BlockBody;
+  "block.text": BlockBody;
+  "block.tool": ToolBlockBody;
+  "block.other": BlockBody;
+  "call.ended": CallEndedBody;
+  failure: {
+    turn: number;
+    call?: number;
+    /** Public id of the tool call that was lost. */
+    tool?: string;
+    code: string;
+    message: string;
+    /** The number of the next attempt and when it starts, in milliseconds since the epoch. */
+    retry?: { attempt: number; at: number };
+  };
+  "tool.started": { tool: string; turn: number; runner: "server" | "mcp" };
+  "tool.ended": ToolEndedBody;
+  "tool.confirmed": Submitted & {
+    tool: string;
+    turn: number;
+    allow: boolean;
+    message?: string;
+    input?: JsonObject;
+  };
+  "context.cut": {
+    turn: number;
+    reason: CutReason;
+    message: string;
+    /** The context begins with this row (in order of application) from now on. */
+    start?: number;
+    /** Inputs that are left out from now on. */
+    drop: number[];
+    /** Calls (by the seq of `call.started`) whose answers are left out from now on. */
+    drop_calls: number[];
+    /** Results that the API did not take, replaced by an error result. */
+    replace: { tool: string; text: string }[];
+    /** All thinking from before this row is left out from now on. */
+    strip_thinking: boolean;
+  };
+  notice: { turn: number | null; code: string; message: string };
+  outcome: OutcomeBody;
+}
+
+export type RowType = keyof RowBodies;
+
+/** A row before it has a place in the log. */
+export type Fact = { [T in RowType]: { type: T; body: RowBodies[T] } }[RowType];
+
+export type RowOf<T extends RowType> = { seq: number; at: number; type: T; body: RowBodies[T] };
+
+/** A row of the log; `at` is in milliseconds since the epoch and never falls. */
+export type Row = { [T in RowType]: RowOf<T> }[RowType];
+
+export const turnId = (turn: number): string => `turn_${turn}`;
+export const inputId = (input: number): string => `input_${input}`;
+export const messageId = (call: number, i: number): string => `msg_${call}_${i}`;
+export const toolCallId = (call: number, i: number): string => `call_${call}_${i}`;
+
+/** The number in a public id of the given kind, or null when it is not one. */
+export function numberInId(kind: "turn" | "input", id: string): number | null {
+  const match = new RegExp(`^${kind}_([1-9][0-9]{0,14})$`).exec(id);
+  return match ? Number(match[1]) : null;
+}
+
+/** The `call.started` seq and block index in a tool call's public id, or null. */
+export function toolCallPlace(id: string): { call: number; i: number } | null {
+  const match = /^call_([1-9][0-9]{0,14})_(0|[1-9][0-9]{0,5})$/.exec(id);
+  return match ? { call: Number(match[1]), i: Number(match[2]) } : null;
+}

@@ -1,0 +1,23 @@
+import type { JsonObject, Usage } from "./rows.ts";
+
+/** What the account keeps of a session, as of the row `seq` of its log. */
+export interface SessionSummary {
+  /** The session's ULID. */
+  session: string;
+  /** The row of the session's log up to which this summary counts. */
+  seq: number;
+  surface: "cc";
+  title: string | null;
+  model: string;
+  metadata: JsonObject;
+  status: "idle" | "running" | "awaiting_tool_results";
+  turn_count: number;
+  /** The sum over all model calls. */
+  usage: Usage;
+  /** US dollars; null when a call's model has no price in the table. */
+  cost_usd: number | null;
+  /** Milliseconds since the epoch. */
+  created_at: number;
+  /** Milliseconds since the epoch. */
+  updated_at: number;
+}

@@ -1,0 +1,163 @@
+import { expect, test } from "vitest";
+import {
+  type Config,
+  readConfig,
+  VARIABLES,
+  type VariableName,
+  type Variables,
+} from "../../src/shared/config.ts";
+
+function configOf(env: Variables): Config {
+  const result = readConfig(env);
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.config;
+}
+
+const wrong = (env: Variables): string[] => {
+  const result = readConfig(env);
+  return result.ok ? [] : result.problems.map((one) => one.variable);
+};
+
+test("without variables all defaults hold", () => {
+  expect(configOf({})).toEqual({
+    upstream: { kind: "none" },
+    clientKeys: [],
+    allowAnonymous: false,
+    corsOrigins: [],
+    model: "claude-sonnet-5-5",
+    models: null,
+    maxTurns: 8,
+    toolMaxTurns: 4,
+    maxBodyBytes: 16 * 1024 * 1024,
+    answerTimeoutMs: 300_000,
+    fetchAllowHosts: [],
+  });
+});
+
+test("an empty or blank variable counts as not set", () => {
+  const blank = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, " \n"]));
+  expect(configOf(blank)).toEqual(configOf({}));
+});
+
+test("values are trimmed, as a secret piped into wrangler ends with a line feed", () => {
+  expect(configOf({ CC_API_KEY: "abc\n" }).clientKeys).toEqual([
+    { account: "default", key: "abc" },
+  ]);
+});
+
+test("every default follows its own variable's rule", () => {
+  for (const variable of Object.values(VARIABLES)) {
+    const { fallback, read } = variable;
+    if (fallback !== null) expect(read(String(fallback))).toEqual(fallback);
+  }
+});
+
+test("the stand-in is used only when it is switched on and there is no key", () => {
+  expect(configOf({ STANDIN: "true", STANDIN_PACE_MS: "20" }).upstream).toEqual({
+    kind: "standin",
+    paceMs: 20,
+  });
+  expect(configOf({ STANDIN: "true", ANTHROPIC_API_KEY: "sk-x" }).upstream).toEqual({
+    kind: "anthropic",
+    apiKey: "sk-x",
+    baseUrl: null,
+  });
+  expect(configOf({ ALLOW_ANONYMOUS: "true" }).upstream).toEqual({ kind: "none" });
+});
+
+test("the base URL goes with the key, without a slash at its end", () => {
+  const env = { ANTHROPIC_API_KEY: "sk-x", ANTHROPIC_BASE_URL: "https://gate.example/v9/" };
+  expect(configOf(env).upstream).toEqual({
+    kind: "anthropic",
+    apiKey: "sk-x",
+    baseUrl: "https://gate.example/v9",
+  });
+});
+
+test("keys are split at the first colon; bare keys and CC_API_KEY open the default account", () => {
+  const env = { API_KEYS: "alice:k1, bob:k:2,alice:k3,bare,", CC_API_KEY: "cc,key:x" };
+  expect(wrong(env)).toEqual(["CC_API_KEY"]);
+  expect(configOf({ ...env, CC_API_KEY: "cc:key" }).clientKeys).toEqual([
+    { account: "alice", key: "k1" },
+    { account: "bob", key: "k:2" },
+    { account: "alice", key: "k3" },
+    { account: "default", key: "bare" },
+    { account: "default", key: "cc:key" },
+  ]);
+});
+
+test.each([
+  ["API_KEYS", "alice:"],
+  ["API_KEYS", ":key"],
+  ["API_KEYS", "alice:k 1"],
+  ["API_KEYS", "al ice:k1"],
+  ["API_KEYS", "alice:k1,bob:k1"],
+  ["API_KEYS", ","],
+  ["API_KEYS", "alice:schlüssel"],
+  ["CC_API_KEY", "two words"],
+  ["ANTHROPIC_API_KEY", "line\nfeed"],
+  ["ANTHROPIC_BASE_URL", "gate.example"],
+  ["ANTHROPIC_BASE_URL", "ftp://gate.example"],
+  ["ANTHROPIC_BASE_URL", "https://user:pass@gate.example"],
+  ["ANTHROPIC_BASE_URL", "https://gate.example/?key=1"],
+  ["STANDIN", "yes"],
+  ["STANDIN", "TRUE"],
+  ["STANDIN_PACE_MS", "-1"],
+  ["STANDIN_PACE_MS", "1.5"],
+  ["ALLOW_ANONYMOUS", "1"],
+  ["CORS_ORIGINS", "app.example"],
+  ["CORS_ORIGINS", "https://app.example/"],
+  ["CORS_ORIGINS", "https://app.example,nonsense"],
+  ["CC_API_MODEL", "a model"],
+  ["CC_API_MODELS", "good,not good"],
+  ["CC_API_MAX_TURNS", "0"],
+  ["CC_API_MAX_TURNS", "eight"],
+  ["CC_API_TOOL_MAX_TURNS", "1001"],
+  ["MAX_BODY_MB", "0"],
+  ["MAX_BODY_MB", "17"],
+  ["MAX_BODY_MB", "1e1"],
+  ["CLAUDE_TIMEOUT_SECONDS", "3601"],
+  ["CLAUDE_TIMEOUT_SECONDS", "99999999999999999999"],
+  ["FETCH_ALLOW_HOSTS", "http://localhost"],
+  ["FETCH_ALLOW_HOSTS", "localhost:port"],
+  ["FETCH_ALLOW_HOSTS", "a/b"],
+] satisfies [VariableName, string][])("%s refuses %j and names its rule", (variable, value) => {
+  expect(readConfig({ [variable]: value })).toEqual({
+    ok: false,
+    problems: [{ variable, rule: `must be ${VARIABLES[variable].rule}` }],
+  });
+});
+
+test("CC_API_KEY may not be another account's key", () => {
+  expect(wrong({ API_KEYS: "alice:same", CC_API_KEY: "same" })).toEqual(["CC_API_KEY"]);
+  expect(wrong({ API_KEYS: "same", CC_API_KEY: "same" })).toEqual([]);
+});
+
+test("all wrong variables are named at once, and no value is", () => {
+  const secret = "sk-ant topsecret";
+  const env = { ANTHROPIC_API_KEY: secret, API_KEYS: `a:${secret}`, MAX_BODY_MB: "much" };
+  expect(wrong(env)).toEqual(["API_KEYS", "ANTHROPIC_API_KEY", "MAX_BODY_MB"]);
+  expect(JSON.stringify(readConfig(env))).not.toContain("topsecret");
+});
+
+test("lists are read", () => {
+  const config = configOf({
+    CORS_ORIGINS: "https://a.example, http://localhost:5173",
+    CC_API_MODELS: "claude-opus-5, anthropic/claude-sonnet-5.5",
+    FETCH_ALLOW_HOSTS: "localhost:9000,files.internal,[::1]:80,127.0.0.1",
+  });
+  expect(config.corsOrigins).toEqual(["https://a.example", "http://localhost:5173"]);
+  expect(config.models).toEqual(["claude-opus-5", "anthropic/claude-sonnet-5.5"]);
+  expect(config.fetchAllowHosts).toEqual([
+    "localhost:9000",
+    "files.internal",
+    "[::1]:80",
+    "127.0.0.1",
+  ]);
+});
+
+test("one env object is read once", () => {
+  const env = { MAX_BODY_MB: "2" };
+  expect(readConfig(env)).toBe(readConfig(env));
+  expect(configOf(env).maxBodyBytes).toBe(2 * 1024 * 1024);
+});
