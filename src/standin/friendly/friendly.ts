@@ -1,0 +1,163 @@
+import type { Reply, ReplyBlock } from "../replies.ts";
+import {
+  compaction,
+  insertAt,
+  PING,
+  reply,
+  serverResult,
+  serverToolUse,
+  text,
+  thinking,
+  toolUse,
+} from "../replies.ts";
+import { exampleOf } from "../validate/json-schema.ts";
+import { thinks } from "../validate/parameters.ts";
+import type { Accepted } from "../validate/request.ts";
+import { isClientTool } from "../validate/tools.ts";
+import type { ApiRequest } from "../wire.ts";
+import { isObject, stringAt } from "../wire.ts";
+import { describe, recall, textOf, toolOutcomes, userTexts } from "./recall.ts";
+import type { PlannedCall } from "./tool-calls.ts";
+import { callOf, plannedCalls } from "./tool-calls.ts";
+
+const MAX_COUNT = 2_000;
+const EXCERPT = 600;
+
+const INTRODUCTION = [
+  "I am a stand-in, not Claude: a small local program that answers in place of the model.",
+  "To talk to the real model, put `ANTHROPIC_API_KEY=…` into `.dev.vars` and start again.",
+].join(" ");
+
+const ABILITIES =
+  "Until then I can echo, remember what you said, count (“count to 100”), think (“think about …”) and call the tools on offer (“use the tool X with {…}”).";
+
+/** An answer in plain words to a request for which nothing is scripted. */
+export function friendlyReply(accepted: Accepted, pace: number): Reply {
+  const { request } = accepted;
+  const blocks = isObject(request.body.compaction)
+    ? [compaction(summary(request))]
+    : [...thoughts(request), ...answerTo(request)];
+  // Word by word, with a ping after the first block has started, as the API streams.
+  return reply({ blocks: blocks.map(byWords), pace, acts: [insertAt(2, PING)] });
+}
+
+function answerTo(request: ApiRequest): ReplyBlock[] {
+  const message = lastWords(request);
+  const outcomes = toolOutcomes(request.messages);
+  const isFollowUp = outcomes.length > 0;
+  const calls = isFollowUp ? [] : callsFor(request, message);
+  const format = isObject(request.body.output_config) ? request.body.output_config.format : null;
+  if (isObject(format) && isObject(format.schema)) {
+    return [text(JSON.stringify(exampleOf(format.schema, message || "stand-in")))];
+  }
+  const isFirst = !request.messages.some(({ role }) => role === "assistant");
+  const introduction = isFirst ? [INTRODUCTION] : [];
+  if (calls.length > 0) {
+    const names = calls.map(({ name }) => name).join(" and ");
+    const say = [...introduction, `I will call ${names}.`].join("\n\n");
+    return [text(say), ...calls.map(({ name, input }) => toolUse(name, input))];
+  }
+  if (!isFollowUp) {
+    const found = webSearch(request, message);
+    if (found.length > 0) return [text([...introduction, "I will search."].join("\n\n")), ...found];
+  }
+  const said = isFollowUp ? summarise(outcomes, message) : respond(request, message, isFirst);
+  return [text([...introduction, said].join("\n\n"))];
+}
+
+function respond(request: ApiRequest, message: string, isFirst: boolean): string {
+  const goal = /\bcount (?:up )?to (\d+)/i.exec(message)?.[1];
+  if (goal !== undefined) return countTo(Math.min(MAX_COUNT, Number(goal)));
+  const earlier = userTexts(request.messages).slice(0, -1);
+  const remembered = recall(message, earlier);
+  if (remembered !== undefined) return remembered;
+  const name = /\bmy name is ([^.,!?\n]{1,80})/i.exec(message)?.[1];
+  if (name !== undefined) return `Nice to meet you, ${name.trim()}. I will remember your name.`;
+  const topic = /\bthink (?:hard |carefully )?about ([^?\n]+)/i.exec(message)?.[1];
+  if (topic !== undefined) return `I have thought about ${topic.trim()}, as far as a stand-in can.`;
+  const last = request.messages.findLast(({ role }) => role === "user");
+  const media = (last?.content ?? []).filter(({ type }) => type === "image" || type === "document");
+  const received = media.map((block) => `You attached: ${describe(block)}.`);
+  const echo = message === "" ? [] : [`You said: “${message}”`];
+  return [...received, ...echo, ...(isFirst ? [ABILITIES] : [])].join("\n\n");
+}
+
+function countTo(goal: number): string {
+  return Array.from({ length: goal }, (_, i) => String(i + 1)).join(" ");
+}
+
+function summarise(outcomes: ReturnType<typeof toolOutcomes>, message: string): string {
+  const parts = outcomes.map(({ name, text: result, isError }) => {
+    const excerpt = result.length > EXCERPT ? `${result.slice(0, EXCERPT)}…` : result;
+    if (excerpt.trim() === "") return `${name} ${isError ? "failed" : "returned nothing"}.`;
+    return `${name} ${isError ? "failed" : "returned"}:\n${excerpt}`;
+  });
+  const note = message === "" ? [] : [`You also said: “${message}”`];
+  return [...parts, ...note].join("\n\n").toWellFormed();
+}
+
+/** The calls to make, under the request's `tool_choice`. */
+function callsFor(request: ApiRequest, message: string): PlannedCall[] {
+  const choice = isObject(request.body.tool_choice) ? request.body.tool_choice : { type: "auto" };
+  if (choice.type === "none") return [];
+  const offered = new Map([...request.offered].filter(([, tool]) => isClientTool(tool)));
+  const calls = plannedCalls(message, offered);
+  const isSingle = choice.disable_parallel_tool_use === true;
+  if (choice.type === "tool" || (choice.type === "any" && calls.length === 0)) {
+    const name = stringAt(choice, "name") || (offered.keys().next().value ?? "");
+    const tool = offered.get(name);
+    return tool ? [callOf(name, tool, message)] : [];
+  }
+  return isSingle ? calls.slice(0, 1) : calls;
+}
+
+/** A server tool call with its result in one answer, as the API runs it. */
+function webSearch(request: ApiRequest, message: string): ReplyBlock[] {
+  const query = /\bsearch (?:the (?:web|internet) )?for ([^?\n]+)/i.exec(message)?.[1]?.trim();
+  if (query === undefined || !request.offered.has("web_search")) return [];
+  const page = {
+    type: "web_search_result",
+    title: `A stand-in's page about ${query}`,
+    url: "https://example.com/",
+    encrypted_content: "c3RhbmQtaW4=",
+    page_age: null,
+  };
+  return [
+    serverToolUse("web_search", { query }),
+    serverResult("web_search_tool_result", [page]),
+    text(`I found one page about ${query}. It is made up: a stand-in has no internet.`),
+  ];
+}
+
+function thoughts(request: ApiRequest): ReplyBlock[] {
+  if (!thinks(request.body, request.model)) return [];
+  const message = lastWords(request);
+  const topic = /\bthink (?:hard |carefully )?about ([^?\n]+)/i.exec(message)?.[1]?.trim();
+  if (topic === undefined) {
+    return [thinking("The stand-in looks at the last message and picks a plain answer.")];
+  }
+  const steps = [
+    `The user wants me to think about ${topic}.`,
+    `First: what is known about ${topic}? A stand-in knows nothing, so it can only turn the words over.`,
+    `Second: what would a careful answer to ${topic} have to weigh? Causes, effects, costs, and who is asking.`,
+    "Third: is there a counterexample? There usually is one, and it usually hides in the second step.",
+    `So the honest result is that ${topic} deserves the real model.`,
+  ];
+  return [thinking(steps.join("\n\n"))];
+}
+
+function summary(request: ApiRequest): string {
+  const said = userTexts(request.messages).map((line) => `- ${line.slice(0, 200)}`);
+  return ["Summary by the stand-in. The user said:", ...said].join("\n").toWellFormed();
+}
+
+/** The text of the newest user message; a message may be tool results only. */
+function lastWords(request: ApiRequest): string {
+  const last = request.messages.findLast(({ role }) => role === "user");
+  return textOf(last?.content ?? []);
+}
+
+function byWords(block: ReplyBlock): ReplyBlock {
+  if (block.block !== "text" && block.block !== "thinking") return block;
+  return { ...block, deltas: block.text.match(/\s*\S+\s*$|\s*\S+/g) ?? [] };
+}
