@@ -1,0 +1,209 @@
+/**
+ * The edge to the Messages API: opens one streaming call and reports how it failed, if it did.
+ * It never repeats a call; that is a decision of retry.ts and a row of the log.
+ */
+import { BaseAnthropic } from "@anthropic-ai/sdk/client";
+import type { Stream } from "@anthropic-ai/sdk/core/streaming";
+import { APIError } from "@anthropic-ai/sdk/error";
+import { clock } from "../shared/clock.ts";
+import type { StreamEvent } from "./message.ts";
+import type { ModelRequest } from "./request.ts";
+import { CallFailed, type Failure, type RetryHeaders } from "./retry.ts";
+
+/** Where model calls go. */
+export interface Upstream {
+  apiKey: string;
+  /** Address of the API without `/v1`; absent: Anthropic's own. */
+  baseURL?: string;
+  /** Takes the place of the global `fetch`: the stand-in, or a test. */
+  fetch?: typeof fetch;
+}
+
+/** What the head of the response told, whatever its status. */
+export interface ResponseStart {
+  status: number;
+  request_id: string | null;
+  /** Milliseconds from the request to the response's head. */
+  ms: number;
+}
+
+export interface StreamOptions {
+  /** Aborting closes the connection at once; iteration then throws the signal's reason. */
+  signal: AbortSignal;
+  onStart?: (start: ResponseStart) => void;
+  /** Longest silence before the first event, in milliseconds. */
+  firstByteMs?: number;
+  /** Longest silence from then on. Every byte ends a silence, those of pings too. */
+  stallMs?: number;
+}
+
+const ANTHROPIC = "https://api.anthropic.com";
+
+/**
+ * Sends one request and yields the events of its answer, `message_stop` as the last.
+ *
+ * @throws CallFailed with the failure, for `classify`; the signal's reason when it was aborted
+ */
+export async function* openStream(
+  upstream: Upstream,
+  request: ModelRequest,
+  { signal, onStart, firstByteMs = 300_000, stallMs = 90_000 }: StreamOptions,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  signal.throwIfAborted();
+  const connection = new AbortController();
+  const abort = () => connection.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  const fail = (failure: Failure) => connection.abort(new CallFailed(failure));
+  const silence = watchSilence(firstByteMs, (ms) => fail({ kind: "stall", ms }));
+  const began = clock.now();
+  let sent = false;
+  let answered = false;
+
+  const send: typeof fetch = async (input, init) => {
+    sent = true;
+    const response = await untilAborted((upstream.fetch ?? fetch)(input, init), connection.signal);
+    answered = true;
+    silence.heard();
+    onStart?.({
+      status: response.status,
+      request_id: response.headers.get("request-id"),
+      ms: clock.now() - began,
+    });
+    const type = response.headers.get("content-type") ?? "no content type";
+    if (response.ok && !type.startsWith("text/event-stream")) {
+      fail({ kind: "malformed", detail: `${type.slice(0, 40)} instead of an event stream` });
+    }
+    if (response.body === null) return response;
+    const body = watchBody(response.body, silence.heard, connection.signal);
+    return new Response(body, { status: response.status, headers: response.headers });
+  };
+
+  try {
+    const client = new BaseAnthropic({
+      apiKey: upstream.apiKey,
+      baseURL: upstream.baseURL ?? ANTHROPIC,
+      fetch: send,
+      maxRetries: 0,
+      // Ours ends a silent connection first.
+      timeout: firstByteMs + 60_000,
+      // The SDK's log would show what the model wrote.
+      logLevel: "off",
+      openTelemetry: false,
+    });
+    const stream = await client.post<Stream<StreamEvent>>("/v1/messages", {
+      body: request.params,
+      headers: request.betas.length > 0 ? { "anthropic-beta": request.betas.join(",") } : {},
+      // A redirect would carry the key to another address.
+      fetchOptions: { redirect: "manual" },
+      signal: connection.signal,
+      stream: true,
+    });
+    let first = true;
+    for await (const event of stream) {
+      // A chunk may hold events behind the one at which the reader aborted.
+      connection.signal.throwIfAborted();
+      if (first) silence.tighten(stallMs);
+      first = false;
+      yield event;
+      if (event.type === "message_stop") return;
+    }
+    connection.signal.throwIfAborted();
+    throw new CallFailed({ kind: "cut" });
+  } catch (error) {
+    // The SDK gives an abort another face, so the reason is taken from its source.
+    connection.signal.throwIfAborted();
+    throw error instanceof CallFailed ? error : new CallFailed(failureOf(error, sent, answered));
+  } finally {
+    silence.stop();
+    signal.removeEventListener("abort", abort);
+    connection.abort();
+  }
+}
+
+/** What an error of the SDK says; its own text may hold parts of the request and is dropped. */
+function failureOf(error: unknown, sent: boolean, answered: boolean): Failure {
+  if (!sent) return { kind: "unsent" };
+  if (!answered) return { kind: "network" };
+  if (error instanceof SyntaxError) return { kind: "malformed", detail: "an event is not JSON" };
+  if (!(error instanceof APIError)) return { kind: "cut" };
+  const { status, type, errorCode, apiMessage } = error;
+  if (status === undefined) return { kind: "stream_error", type, message: apiMessage };
+  return {
+    kind: "http",
+    status,
+    type,
+    error_code: errorCode,
+    message: apiMessage,
+    headers: retryHeaders(error.headers),
+  };
+}
+
+function retryHeaders(headers: Headers | undefined): RetryHeaders {
+  const names = ["retry-after", "retry-after-ms", "x-should-retry"] as const;
+  const found: RetryHeaders = {};
+  for (const name of names) {
+    const value = headers?.get(name);
+    if (value != null) found[name] = value;
+  }
+  return found;
+}
+
+/** Calls `onSilence` once, after `ms` milliseconds without `heard`. */
+function watchSilence(ms: number, onSilence: (ms: number) => void) {
+  let limit = ms;
+  let since = clock.now();
+  // One timer for the whole stream: `heard` is called for every chunk and only notes the time.
+  const check = () => {
+    const left = since + limit - clock.now();
+    if (left > 0) cancel = clock.after(left, check);
+    else onSilence(limit);
+  };
+  let cancel = clock.after(ms, check);
+  return {
+    heard: () => {
+      since = clock.now();
+    },
+    tighten: (ms: number) => {
+      limit = ms;
+      cancel();
+      check();
+    },
+    stop: () => cancel(),
+  };
+}
+
+/**
+ * The same bytes; each chunk is heard. An abort cancels the source, which ends a pending read even
+ * where the source itself ignores it.
+ */
+function watchBody(
+  body: ReadableStream<Uint8Array>,
+  heard: () => void,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  const cancel = () => reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", () => void cancel(), { once: true });
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        heard();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** The promise's result, or the signal's reason if that comes first. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

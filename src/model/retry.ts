@@ -1,0 +1,325 @@
+/**
+ * What becomes of a failed attempt at a model call: another attempt, or a failure that a person
+ * can act on. Pure: the edge (client.ts) only reports what happened.
+ */
+import { retiredAt } from "./catalogue.ts";
+
+/** What went wrong with one attempt, as far as it could be seen. */
+export type Failure =
+  /** The request never left: key or address are missing, or cannot be put into a request. */
+  | { kind: "unsent" }
+  /** No answer: the connection could not be made or broke before the response began. */
+  | { kind: "network" }
+  /** The API answered with an error status. Fields of the error body are null where absent. */
+  | {
+      kind: "http";
+      status: number;
+      type: string | null;
+      /** `error.details.error_code`. */
+      error_code: string | null;
+      message: string | null;
+      headers: RetryHeaders;
+    }
+  /** An `error` event in a stream that had begun with a 200. */
+  | { kind: "stream_error"; type: string | null; message: string | null }
+  /** The stream ended or broke before `message_stop`. */
+  | { kind: "cut" }
+  /** Not a byte for `ms` milliseconds. */
+  | { kind: "stall"; ms: number }
+  /** A body that is no event stream, or events that no message can be built from. */
+  | { kind: "malformed"; detail: string };
+
+/** The response headers that matter for another attempt, as received. */
+export interface RetryHeaders {
+  "retry-after"?: string;
+  "retry-after-ms"?: string;
+  "x-should-retry"?: string;
+}
+
+/** Thrown by the client and by the message accumulator; `failure` is for `classify`. */
+export class CallFailed extends Error {
+  override readonly name = "CallFailed";
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(`model call failed: ${failure.kind}`);
+    this.failure = failure;
+  }
+}
+
+type RetryCode =
+  | "rate_limited"
+  | "overloaded"
+  | "upstream_error"
+  | "connection_failed"
+  | "stream_cut"
+  | "stalled"
+  | "malformed_stream";
+
+type FinalCode =
+  | RetryCode
+  | "invalid_request"
+  | "authentication"
+  | "billing"
+  | "permission"
+  | "not_found"
+  | "model_not_found"
+  | "model_retired"
+  | "too_large"
+  | "context_overflow"
+  | "thinking_rejected"
+  | "spend_cap"
+  | "upstream_refused"
+  | "request_not_sent";
+
+export type Classified =
+  /** `retryAfter`: milliseconds that the API asked us to wait. */
+  | { kind: "retry"; code: RetryCode; message: string; retryAfter?: number }
+  | {
+      kind: "final";
+      code: FinalCode;
+      message: string;
+      upstream_status?: number;
+      /**
+       * The API will not take what was appended since the last accepted request, so that must be
+       * left out of later contexts. False where the fault is elsewhere (model, key, money).
+       */
+      content_rejected: boolean;
+    };
+
+/** The call that failed: its model, and the time of the failure in milliseconds. */
+export interface FailedCall {
+  model: string;
+  at: number;
+}
+
+const SPEND_CAPS = new Set(["enforced_spend_limit_reached", "contract_spend_limit_reached"]);
+
+/** Errors that stay what they are when they arrive inside a stream. */
+const STATUS_OF_TYPE: Readonly<Record<string, number>> = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  billing_error: 402,
+  permission_error: 403,
+  not_found_error: 404,
+  request_too_large: 413,
+};
+
+/** Decides whether an attempt that failed so is worth another one. */
+export function classify(failure: Failure, call: FailedCall): Classified {
+  switch (failure.kind) {
+    case "unsent":
+      return final(
+        "request_not_sent",
+        "No request could be made to the model API. Check that ANTHROPIC_API_KEY and " +
+          "ANTHROPIC_BASE_URL are set and without stray characters.",
+      );
+    case "network":
+      return retry("connection_failed", "The connection to the model API failed.");
+    case "cut":
+      return retry("stream_cut", "The model's answer broke off before its end.");
+    case "stall":
+      return retry("stalled", `The model API sent nothing for ${failure.ms / 1_000} seconds.`);
+    case "malformed":
+      return retry(
+        "malformed_stream",
+        `The model API's answer could not be read: ${failure.detail}.`,
+      );
+    case "stream_error": {
+      const status = STATUS_OF_TYPE[failure.type ?? ""];
+      if (status === undefined) return retryOf(failure.type, undefined);
+      // The API had accepted the request, so nothing in it is rejected.
+      return { ...finalOf(status, failure, call), content_rejected: false };
+    }
+    case "http":
+      return classifyHttp(failure, call);
+  }
+}
+
+function classifyHttp(failure: Failure & { kind: "http" }, call: FailedCall): Classified {
+  const { status, headers } = failure;
+  if (SPEND_CAPS.has(failure.error_code ?? "")) {
+    return final(
+      "spend_cap",
+      "The spend limit of the Anthropic organization is reached. Raise it in the Claude Console.",
+      status,
+    );
+  }
+  const asked = headers["x-should-retry"];
+  const again =
+    asked === "true" || (asked !== "false" && ([408, 409, 429].includes(status) || status >= 500));
+  if (!again) return finalOf(status, failure, call);
+  const wait = retryAfter(headers, call.at);
+  const classified = retryOf(failure.type, status);
+  return wait === null ? classified : { ...classified, retryAfter: wait };
+}
+
+function retryOf(type: string | null, status: number | undefined): Classified & { kind: "retry" } {
+  if (status === 529 || type === "overloaded_error") {
+    return retry("overloaded", "The model API is overloaded.");
+  }
+  if (status === 429 || type === "rate_limit_error") {
+    return retry("rate_limited", "The rate limit of the Anthropic account is reached.");
+  }
+  // Clients take "401", "403" and "404" in a text for an error that is final.
+  const named = status !== undefined && status >= 500 ? ` (status ${status})` : "";
+  return retry("upstream_error", `The model API had an error${named}.`);
+}
+
+/** The final failure that an HTTP status, or an error type of the same meaning, stands for. */
+function finalOf(
+  status: number,
+  { type, message }: { type: string | null; message: string | null },
+  { model, at }: FailedCall,
+): Classified & { kind: "final" } {
+  const said = quoted(message);
+  const retirement = retiredAt(model, at);
+  const aboutModel =
+    status === 404 ? type !== null && /\bmodel\b/i.test(said) : /^model\b/i.test(said);
+  if (retirement !== null && (status === 404 || aboutModel)) {
+    return final(
+      "model_retired",
+      `The model ${model} was retired on ${retirement.date}. Use ${retirement.successor} instead.`,
+      status,
+    );
+  }
+  if (aboutModel && (status === 400 || status === 404)) {
+    return final("model_not_found", `The model ${model} was not found: ${said}`, status);
+  }
+  switch (status) {
+    case 400:
+      return badRequest(said);
+    case 401:
+      return final(
+        "authentication",
+        "The model API refused the key (401 unauthorized). Check ANTHROPIC_API_KEY.",
+        status,
+      );
+    case 402:
+      return final("billing", `The Anthropic account cannot be billed: ${said}`, status);
+    case 403:
+      return final("permission", `The key may not do this (403 forbidden): ${said}`, status);
+    case 404:
+      if (type === null) {
+        return final(
+          "upstream_refused",
+          "The address of the model API answered 404 not found. Check ANTHROPIC_BASE_URL.",
+          status,
+        );
+      }
+      return rejected("not_found", `Something the request names was not found: ${said}`, status);
+    case 413:
+      return rejected(
+        "too_large",
+        "Request Entity Too Large: the conversation's media and text exceed what the model API " +
+          "takes in one request (32 MB).",
+        status,
+      );
+    case 429:
+      return final("rate_limited", "The rate limit of the Anthropic account is reached.", status);
+    case 529:
+      return final("overloaded", "The model API is overloaded.", status);
+    default:
+      return final(
+        status >= 500 ? "upstream_error" : "upstream_refused",
+        `The model API answered with status ${status}: ${said}`,
+        status,
+      );
+  }
+}
+
+/** The API begins a complaint about a parameter with the parameter's name. */
+const ABOUT_SETTINGS = /^["'`]?(max_tokens|thinking|tool_choice|output_config|anthropic-beta)\b/i;
+
+function badRequest(said: string): Classified & { kind: "final" } {
+  // Clients read the two numbers out of this text to learn the model's window.
+  const overflow = /prompt is too long(?:: (\d+) tokens > (\d+) maximum)?/i.exec(said);
+  if (overflow !== null) {
+    return rejected("context_overflow", `The conversation is full: ${overflow[0]}`, 400);
+  }
+  if (/`?thinking`?.*blocks?/i.test(said)) {
+    return rejected("thinking_rejected", `The model API rejected earlier thinking: ${said}`, 400);
+  }
+  if (/credit balance is too low/i.test(said)) {
+    return final("billing", `The Anthropic account cannot be billed: ${said}`, 400);
+  }
+  const answer = ABOUT_SETTINGS.test(said) ? final : rejected;
+  return answer("invalid_request", `The model API rejected the request: ${said}`, 400);
+}
+
+const retry = (code: RetryCode, message: string): Classified & { kind: "retry" } => ({
+  kind: "retry",
+  code,
+  message,
+});
+
+const final = (
+  code: FinalCode,
+  message: string,
+  status?: number,
+): Classified & { kind: "final" } => ({
+  kind: "final",
+  code,
+  message,
+  ...(status === undefined ? {} : { upstream_status: status }),
+  content_rejected: false,
+});
+
+const rejected = (code: FinalCode, message: string, status: number) => ({
+  ...final(code, message, status),
+  content_rejected: true,
+});
+
+/** The API's own words, short and without anything that looks like a credential. */
+function quoted(message: string | null): string {
+  const text = (message ?? "")
+    .replace(/\bsk-[\w-]{8,}/g, "[key]")
+    .replace(/\bBearer\s+\S+/gi, "Bearer [key]")
+    .replace(/\s+/g, " ")
+    .trim();
+  if (text === "") return "no reason was given";
+  return text.length > 500 ? `${text.slice(0, 499).toWellFormed()}…` : text;
+}
+
+/** Milliseconds that the response asked to wait, or null when it did not ask. */
+function retryAfter(headers: RetryHeaders, now: number): number | null {
+  const ms = Number.parseFloat(headers["retry-after-ms"] ?? "");
+  if (Number.isFinite(ms)) return Math.max(0, ms);
+  const value = headers["retry-after"] ?? "";
+  // RFC 9110, section 10.2.3: a number of seconds, or a date.
+  const seconds = /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : null;
+  const wait = seconds === null ? Date.parse(value) - now : seconds * 1_000;
+  return Number.isFinite(wait) ? Math.max(0, wait) : null;
+}
+
+const MAX_ATTEMPTS = 8;
+const MAX_RETRY_MS = 15 * 60_000;
+const FIRST_BACKOFF_MS = 500;
+const LONGEST_BACKOFF_MS = 30_000;
+
+export interface Attempts {
+  /** Attempts of this step so far, the failed one included. */
+  attempt: number;
+  /** The same, with attempts that had produced output counted twice. */
+  weight: number;
+  /** When the step's first attempt began, milliseconds since the epoch. */
+  firstAt: number;
+  now: number;
+  /** Milliseconds that the API asked us to wait. */
+  retryAfter?: number;
+  /** In [0, 1). */
+  random: number;
+}
+
+/**
+ * When the next attempt starts (milliseconds since the epoch), or null when attempts or time are
+ * used up. Exponential backoff with full jitter, so that sessions which failed together do not
+ * come back together; never earlier than the API asked for.
+ */
+export function nextAttempt(attempts: Attempts): { at: number } | null {
+  if (attempts.weight >= MAX_ATTEMPTS) return null;
+  const ceiling = Math.min(FIRST_BACKOFF_MS * 2 ** (attempts.attempt - 1), LONGEST_BACKOFF_MS);
+  const wait = Math.max(Math.round(attempts.random * ceiling), attempts.retryAfter ?? 0);
+  const at = attempts.now + wait;
+  return at - attempts.firstAt > MAX_RETRY_MS ? null : { at };
+}
