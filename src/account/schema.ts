@@ -1,0 +1,55 @@
+/**
+ * The tables of an account's object. They are made by the first write: reading an account that
+ * has nothing creates nothing.
+ *
+ * A written row is what storage costs, so no table has a secondary index, and none has a hidden
+ * rowid beside its key (`WITHOUT ROWID`; a text key on a rowid table bills two rows for one).
+ */
+const TABLES = `
+CREATE TABLE IF NOT EXISTS session (
+  -- The session's ULID. It begins with the time of creation, so the order of the key is the
+  -- order of the list, and the last id of a page is the cursor of the next.
+  id TEXT PRIMARY KEY,
+  -- The row of the session's log that the summary counts up to. Reports may come late or twice;
+  -- one with no higher seq writes nothing.
+  seq INTEGER NOT NULL,
+  -- SessionSummary as JSON. One column, since it is written and read as a whole.
+  summary TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS tombstone (
+  -- The ULID of a deleted session. A table of its own, so that a page of the list never steps
+  -- over deleted sessions.
+  id TEXT PRIMARY KEY,
+  -- When the session was deleted, in milliseconds since the epoch.
+  deleted_at INTEGER NOT NULL,
+  -- FinalFigures as JSON: what the session cost, for usage and budgets, and nothing that its
+  -- user wrote (no title, no metadata).
+  figures TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS key (
+  -- The day (in UTC, since the epoch) on which the key was first used. It leads the primary key,
+  -- so that what is older than 24 hours is a range of it and needs no index on the time; a key
+  -- is looked up in two days.
+  day INTEGER NOT NULL,
+  -- Route and idempotency key, as the Worker puts them together.
+  key TEXT NOT NULL,
+  -- SHA-256 of the request's body: the same key with another body is a conflict.
+  hash TEXT NOT NULL,
+  -- The ULID that the first request with this key reserved.
+  session TEXT NOT NULL,
+  -- When, in milliseconds since the epoch: a key is kept for 24 hours from there.
+  at INTEGER NOT NULL,
+  PRIMARY KEY (day, key)
+) WITHOUT ROWID, STRICT;
+`;
+
+/** Whether the tables are there. Reads only. */
+export const hasSchema = (sql: SqlStorage): boolean =>
+  sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'session'").toArray().length > 0;
+
+/** Makes the tables that are missing. */
+export const makeSchema = (sql: SqlStorage): void => {
+  sql.exec(TABLES);
+};

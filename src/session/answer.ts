@@ -1,0 +1,209 @@
+/** What the model's answer becomes in the log: a row for each block, and the end of the call. */
+import type { MessageAccumulator, ReceivedBlock } from "../model/message.ts";
+import { estimateUsage } from "../model/message.ts";
+import { cost } from "../model/prices.ts";
+import type { CallEndedBody, Fact, ToolBlockBody } from "../shared/rows.ts";
+import type { Draft } from "./draft.ts";
+import { ledgeResult, settleTools } from "./settle.ts";
+import { NOTHING_UNPROVEN, type OpenTurn, type State } from "./state.ts";
+
+/** What is known of an attempt when it ends, beyond the blocks. */
+export interface AttemptEnd {
+  message: MessageAccumulator;
+  request_id: string | null;
+}
+
+/** Adds a complete answer to the draft: its blocks, its end, and what follows at once from it. */
+export function addAnswer(draft: Draft, attempt: AttemptEnd): void {
+  const { call, turn } = draft.state;
+  if (!call || !turn) return;
+  const { message } = attempt;
+  const stop = message.stopReason;
+  // Only an answer that came to its end may run tools: a cut input would run as something else.
+  const runs = stop !== "refusal" && stop !== "model_context_window_exceeded";
+  const last = message.blocks.length - 1;
+  const facts = message.blocks.map((received, at) =>
+    blockFact(call.seq, turn, received, !runs || (stop === "max_tokens" && at === last)),
+  );
+  for (const fact of facts) draft.add(fact);
+  draft.add(callEnded(draft, attempt, "ok", facts.length));
+  if (stop === "refusal") addRefusal(draft, call.seq);
+  else if (stop === "max_tokens") settleTools(draft, "cut");
+  settleDenied(draft, message.blocks);
+}
+
+/** The kept part of an answer that is being interrupted: whole blocks and a partial text. */
+export function interruptedFacts(draft: Draft, attempt: AttemptEnd): Fact[] {
+  const { call, turn } = draft.state;
+  if (!call || !turn) return [];
+  const facts = attempt.message.blocks
+    .filter(({ complete, block, raw_input }) => complete || hasContent(block, raw_input))
+    .map((received) => blockFact(call.seq, turn, received, !received.complete));
+  return [...facts, callEnded(draft, attempt, "interrupted", facts.length)];
+}
+
+/** Adds the end of an attempt that failed. Its blocks are not kept. */
+export function addFailure(draft: Draft, attempt: AttemptEnd): void {
+  draft.add(callEnded(draft, attempt, "failed", 0));
+}
+
+const hasContent = (block: ReceivedBlock["block"], raw: string | undefined): boolean =>
+  Boolean(block.text || block.thinking || raw);
+
+function blockFact(call: number, turn: OpenTurn, received: ReceivedBlock, cut: boolean): Fact {
+  const { i, block, raw_input } = received;
+  const tool = block.type === "tool_use";
+  // Text that was cut is still text; any other cut block is kept out of the context.
+  const partial = cut && (tool || !received.complete) ? { partial: true as const } : {};
+  const body = { call, turn: turn.turn, i, block, ...partial };
+  switch (block.type) {
+    case "text":
+      return { type: "block.text", body };
+    case "thinking":
+    case "redacted_thinking":
+      return { type: "block.thinking", body };
+    case "tool_use": {
+      const raw = raw_input === undefined ? {} : { raw: raw_input };
+      const who = runnerOf(turn, String(block.name), raw_input !== undefined);
+      return { type: "block.tool", body: { ...body, ...raw, ...who } };
+    }
+    default:
+      return { type: "block.other", body };
+  }
+}
+
+function runnerOf(
+  turn: OpenTurn,
+  name: string,
+  unreadable: boolean,
+): Pick<ToolBlockBody, "runner" | "gate"> {
+  const { toolset, tool_choice } = turn.options;
+  const offered = tool_choice.type !== "none" && Object.hasOwn(toolset.tools, name);
+  if (offered && !unreadable) return { runner: "client", gate: "allow" };
+  return { runner: "server", gate: "deny" };
+}
+
+/** Answers the calls that nobody can run, so that the model can go on. */
+function settleDenied(draft: Draft, blocks: readonly ReceivedBlock[]): void {
+  const turn = draft.state.turn;
+  if (!turn) return;
+  const offered = Object.keys(turn.options.toolset.tools);
+  const choice = turn.options.tool_choice.type;
+  for (const tool of turn.tools.filter((one) => one.gate === "deny")) {
+    const i = Number(tool.id.slice(tool.id.lastIndexOf("_") + 1));
+    const unreadable = blocks.some((one) => one.i === i && one.raw_input !== undefined);
+    const text = unreadable
+      ? "Not run: the input is not valid JSON."
+      : choice === "none" || offered.length === 0
+        ? `Not run: no tool is offered in this turn, and ${tool.name} neither.`
+        : `Not run: there is no tool ${tool.name} in this turn. Offered: ${offered.join(", ")}.`;
+    draft.add(ledgeResult(turn.turn, tool.id, "error", text));
+  }
+}
+
+/** Leaves the refused message and answer out of later contexts, which would be refused too. */
+function addRefusal(draft: Draft, call: number): void {
+  addCut(draft, "refusal", "The model refused this message, so it was left out of the context.", [
+    call,
+  ]);
+}
+
+/** Leaves out what was appended since the last request that the API accepted. */
+export function addCut(
+  draft: Draft,
+  reason: "refusal" | "rejected",
+  message: string,
+  drop_calls: number[],
+): void {
+  const { turn, context } = draft.state;
+  if (!turn) return;
+  // A refusal may be about an exchange before it that was interrupted; a rejection is not.
+  const unproven = reason === "refusal" ? context.unproven : NOTHING_UNPROVEN;
+  const inputs = [...unproven.inputs, ...context.inputs];
+  const tools = [...unproven.tools, ...context.tools];
+  const calls = [...unproven.calls, ...drop_calls];
+  if (inputs.length + tools.length + calls.length === 0) return;
+  const text = `The result was left out, because the model could not take it: ${message}`;
+  draft.add({
+    type: "context.cut",
+    body: {
+      turn: turn.turn,
+      reason,
+      message,
+      drop: inputs,
+      drop_calls: calls,
+      replace: tools.map((tool) => ({ tool, text })),
+      strip_thinking: false,
+    },
+  });
+}
+
+function callEnded(
+  draft: Draft,
+  { message, request_id }: AttemptEnd,
+  end: "ok" | "interrupted" | "failed",
+  blocks: number,
+): Fact {
+  const { state } = draft;
+  const refused = message.stopReason === "refusal";
+  const usage = end === "ok" ? message.usage : estimated(state, message, end);
+  const model = state.epoch?.model ?? state.config.model;
+  const body: CallEndedBody = {
+    call: state.call?.seq ?? 0,
+    turn: state.turn?.turn ?? 0,
+    end,
+    accepted: message.started && !refused,
+    stop_reason: message.stopReason,
+    ...(message.stopDetails === null ? {} : { stop_details: message.stopDetails }),
+    usage,
+    estimated: end !== "ok" && usage !== null,
+    cost_usd: usage ? cost(model, usage, draft.at) : 0,
+    request_id,
+    ms: draft.at - (state.call?.at ?? draft.at),
+    blocks,
+    ...(end === "failed" && message.produced ? { produced: true as const } : {}),
+  };
+  return { type: "call.ended", body };
+}
+
+/**
+ * Usage of an attempt that did not end. One that failed before the answer began was not billed; one
+ * that was interrupted then may have been, for its prompt.
+ */
+function estimated(
+  state: State,
+  message: MessageAccumulator,
+  end: "interrupted" | "failed",
+): CallEndedBody["usage"] {
+  if (!message.started && end === "failed") return null;
+  return estimateUsage({
+    reported: message.usage,
+    promptTokens: state.context.tokens ?? 0,
+    characters: message.characters,
+  });
+}
+
+/** The end of a call whose object died: what it used is not known beyond its prompt. */
+export function lostFact(draft: Draft): Fact {
+  const { state } = draft;
+  const usage = estimateUsage({
+    reported: null,
+    promptTokens: state.context.tokens ?? 0,
+    characters: 0,
+  });
+  const model = state.epoch?.model ?? state.config.model;
+  const body: CallEndedBody = {
+    call: state.call?.seq ?? 0,
+    turn: state.turn?.turn ?? 0,
+    end: "lost",
+    accepted: false,
+    stop_reason: null,
+    usage,
+    estimated: true,
+    cost_usd: cost(model, usage, draft.at),
+    request_id: null,
+    ms: draft.at - (state.call?.at ?? draft.at),
+    blocks: 0,
+  };
+  return { type: "call.ended", body };
+}

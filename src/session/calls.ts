@@ -1,0 +1,76 @@
+/**
+ * What can be called on a session object from a Worker. Written out, because the platform's own
+ * type of a stub cannot follow types as recursive as JSON.
+ */
+import type { Env } from "../env.ts";
+import type { ToolCall } from "../shared/events.ts";
+import type { SessionConfig } from "../shared/rows.ts";
+import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
+import type { PendingInput } from "./describe.ts";
+import type { TurnInfo, TurnSummary } from "./turns.ts";
+import type { RowPage } from "./wire.ts";
+
+export type CreateAnswer = { ok: true; session: SessionInfo } | { ok: false };
+
+export interface SessionDescription {
+  session: SessionInfo;
+  system_prompt: string | null;
+  /** Tool calls that wait for the client. */
+  pending: ToolCall[];
+}
+
+/** A session's calls. Those that read answer null when there is no session. */
+export interface SessionCalls {
+  /** Creates the session; a second call with the same submission answers the same. */
+  create(submission: string, config: SessionConfig): Promise<CreateAnswer>;
+  /** Takes one part of a submission that is too long for one call. */
+  stage(submission: string, n: number, text: string): Promise<void>;
+  /** Admits a submission whose `parts` were staged as JSON text. */
+  submitStaged(submission: string, parts: number): Promise<SubmitAnswer>;
+  /** Admits a submission: its rows are on disk when this answers. */
+  submit(submission: Submission): Promise<SubmitAnswer>;
+  /** Rows behind `after` up to `to`, and the view before them; only rows of `types` if given. */
+  page(after: number, limit: number, types?: string[] | null, to?: number): Promise<RowPage | null>;
+  describe(): Promise<SessionDescription | null>;
+  turn(turn: number): Promise<TurnInfo | null>;
+  /** Turns before `before`, newest first. */
+  turns(before: number, limit: number): Promise<TurnSummary[] | null>;
+  /** Not named `queue`: the platform keeps the names of its event handlers from remote callers. */
+  waiting(): Promise<PendingInput[] | null>;
+  /** The secret under which this session's stream tickets are made. */
+  secret(): Promise<string | null>;
+  /** Stores piece `n` of media; the submission that refers to it is admitted afterwards. */
+  putMedia(sha: string, n: number, data: ArrayBuffer): Promise<void>;
+  /** Deletes the session; false when there is none. */
+  remove(submission: string): Promise<boolean>;
+}
+
+export interface SessionStub extends SessionCalls {
+  /** `/follow` attaches a WebSocket; `/media/<sha256>` gives the bytes. */
+  fetch(url: URL, init?: RequestInit): Promise<Response>;
+}
+
+/**
+ * The session `session` of an account. Another account's id leads to an empty object. Each call
+ * takes a stub of its own: one whose object was reset fails for ever.
+ */
+export function sessionStub(env: Env, account: string, session: string): SessionStub {
+  const name = `${account}/${session}`;
+  // The class implements `SessionCalls`; the platform's stub has these methods, made remote.
+  const stub = () => env.SESSION.getByName(name) as unknown as SessionStub;
+  return {
+    create: (...args) => stub().create(...args),
+    stage: (...args) => stub().stage(...args),
+    submitStaged: (...args) => stub().submitStaged(...args),
+    submit: (...args) => stub().submit(...args),
+    page: (...args) => stub().page(...args),
+    describe: () => stub().describe(),
+    turn: (...args) => stub().turn(...args),
+    turns: (...args) => stub().turns(...args),
+    waiting: () => stub().waiting(),
+    secret: () => stub().secret(),
+    putMedia: (...args) => stub().putMedia(...args),
+    remove: (...args) => stub().remove(...args),
+    fetch: (...args) => stub().fetch(...args),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * What the Worker asks of a session, and what it is answered. Everything crosses as plain data: an
+ * error class does not survive a call between objects, and a newer Worker may meet an older object
+ * during a deploy, so each message says its version.
+ */
+import type {
+  ContentBlock,
+  JsonObject,
+  SessionConfig,
+  Submitted,
+  ToolChoice,
+  Toolset,
+  Usage,
+} from "../shared/rows.ts";
+
+/** What a message may ask for when the session is busy. */
+export type OnBusy = "queue" | "steer" | "interrupt" | "reject";
+
+/** Settings of a turn as the client gave them; null or absent where it gave none. */
+export interface AskedOptions {
+  toolset: Toolset | null;
+  tool_choice: ToolChoice | null;
+  parallel_tool_calls: boolean | null;
+}
+
+/** Limits of the configuration, for turns without and with client tools. */
+export interface AskedLimits {
+  plain: number;
+  tools: number;
+}
+
+export interface ToolResult {
+  /** Public id of the tool call. */
+  tool: string;
+  content: ContentBlock[];
+  is_error: boolean;
+}
+
+export type Command =
+  | {
+      kind: "input";
+      content: ContentBlock[];
+      on_busy: OnBusy;
+      options: AskedOptions;
+      limits: AskedLimits;
+      /** The content is the client's whole transcript: the context begins anew with it. */
+      replay: boolean;
+      /** SHA-256 of the request's body. */
+      hash: string;
+    }
+  | {
+      kind: "results";
+      results: ToolResult[];
+      options: AskedOptions;
+      limits: AskedLimits;
+      hash: string;
+    }
+  | { kind: "interrupt"; cancel_queued: boolean }
+  | { kind: "update"; config: Partial<Pick<SessionConfig, "model" | "title" | "metadata">> }
+  | { kind: "cancel"; input: number };
+
+export interface Submission extends Submitted {
+  v: 1;
+  /** Nobody reads its response. */
+  detached?: true;
+  command: Command;
+}
+
+export type RefusalCode =
+  | "not_found"
+  | "busy"
+  | "call_settled"
+  | "unknown_tool_call"
+  | "duplicate_tool_call"
+  | "unknown_tool"
+  | "unknown_input"
+  | "not_queued"
+  | "media_limit"
+  | "key_conflict"
+  | "parts_missing"
+  | "media_missing";
+
+export interface Refusal {
+  code: RefusalCode;
+  message: string;
+  /** The tool call or tool that it is about. */
+  about?: string;
+  /** With `media_missing`: the hashes of the media that have to be stored first. */
+  missing?: string[];
+}
+
+export interface Accepted {
+  /** The first row that the submission wrote. */
+  s: number;
+  /** The row by which an outcome names it; null for commands that no outcome ends. */
+  input: number | null;
+  /** The turn it belongs to; for a queued input the one that it will open. */
+  turn: number | null;
+  /** The turn under whose id its result can be read: a steer may come to have one of its own. */
+  result: number | null;
+  /** It was known already: by its submission id, its key or its content. */
+  replayed: boolean;
+}
+
+export type SubmitAnswer =
+  | { ok: true; accepted: Accepted; session: SessionInfo; queued: number[]; cancelled: number[] }
+  | { ok: false; refusal: Refusal };
+
+/** What is known of a session without its content. */
+export interface SessionInfo {
+  seq: number;
+  model: string;
+  title: string | null;
+  metadata: JsonObject;
+  status: "idle" | "running" | "awaiting_tool_results";
+  turn: number | null;
+  turn_count: number;
+  usage: Usage;
+  cost_usd: number | null;
+  created_at: number;
+  updated_at: number;
+}

@@ -1,0 +1,127 @@
+/** The part of `fold` that is about model calls: attempts, answers, what they used and accepted. */
+import type { CallEndedBody, RowOf } from "../shared/rows.ts";
+import {
+  addUsage,
+  type Context,
+  FIRST_STEP,
+  NO_USAGE,
+  NOTHING_UNPROVEN,
+  promptTokens,
+  type State,
+  withTurn,
+} from "./state.ts";
+
+export function onCallStarted(state: State, row: RowOf<"call.started">): State {
+  const { n, attempt, epoch, marks } = row.body;
+  const mark = marks.at(-1) ?? null;
+  return withTurn(
+    { ...state, call: { seq: row.seq, at: row.at, n, attempt, epoch, mark } },
+    (turn) => ({
+      ...turn,
+      n,
+      step: { ...turn.step, first_at: turn.step.first_at ?? row.at, retry_at: null },
+    }),
+  );
+}
+
+export function onToolBlock(state: State, row: RowOf<"block.tool">): State {
+  const { call, i, block, runner, gate, partial } = row.body;
+  // Nobody can run a call whose input was cut.
+  if (partial) return state;
+  const name = typeof block.name === "string" ? block.name : "";
+  const tool = { id: `call_${call}_${i}`, seq: row.seq, name, runner, gate, started: false };
+  return withTurn(state, (turn) => ({ ...turn, tools: [...turn.tools, tool] }));
+}
+
+export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
+  const { body } = row;
+  const mark = state.call?.mark ?? null;
+  const next = counted({ ...state, call: null }, body);
+  const accepted = body.accepted ? acceptedContext(next, body, mark) : next;
+  return withTurn(accepted, (turn) => {
+    switch (body.end) {
+      case "ok": {
+        const continuation = continues(turn.last?.stop_reason ?? null);
+        return {
+          ...turn,
+          calls: turn.calls + (continuation ? 0 : 1),
+          cuts: turn.cuts + (body.stop_reason === "max_tokens" ? 1 : 0),
+          pauses: turn.pauses + (body.stop_reason === "pause_turn" ? 1 : 0),
+          asked_again: turn.asked_again || (turn.last?.empty ?? false),
+          step: FIRST_STEP,
+          results: false,
+          last: {
+            seq: body.call,
+            stop_reason: body.stop_reason,
+            empty: body.blocks === 0,
+            after_results: turn.results,
+          },
+        };
+      }
+      case "failed": {
+        const weight = turn.step.weight + (body.produced ? 2 : 1);
+        return { ...turn, step: { ...turn.step, weight, losses: 0 } };
+      }
+      case "lost":
+        // The time that the server was away is not the API's, so the limit on time begins anew.
+        return { ...turn, step: { ...turn.step, losses: turn.step.losses + 1, first_at: null } };
+      case "interrupted":
+        return turn;
+    }
+  });
+}
+
+const continues = (stop: string | null): boolean => stop === "max_tokens" || stop === "pause_turn";
+
+function counted(state: State, body: CallEndedBody): State {
+  const usage = body.usage ?? NO_USAGE;
+  const priced = (cost: number | null): number | null =>
+    cost === null || body.cost_usd === null ? null : cost + body.cost_usd;
+  const next = {
+    ...state,
+    calls: state.calls + 1,
+    usage: addUsage(state.usage, usage),
+    cost_usd: priced(state.cost_usd),
+  };
+  return withTurn(next, (turn) => ({
+    ...turn,
+    spent: {
+      since: turn.spent.since,
+      calls: turn.spent.calls + 1,
+      prompt_tokens: body.usage ? promptTokens(body.usage) : turn.spent.prompt_tokens,
+      billed: addUsage(turn.spent.billed, usage),
+      cost_usd: priced(turn.spent.cost_usd),
+      estimated: turn.spent.estimated || body.estimated,
+    },
+  }));
+}
+
+function acceptedContext(state: State, body: CallEndedBody, mark: number | null): State {
+  const tokens = body.usage ? promptTokens(body.usage) : state.context.tokens;
+  const epoch = state.epoch && { ...state.epoch, accepted: true };
+  const context = { ...state.context, mark, tokens };
+  // An answer that broke off may still be refused when it is asked for again.
+  if (body.end === "failed") return { ...state, epoch, context };
+  const unproven = body.end === "ok" ? NOTHING_UNPROVEN : stillUnproven(context, body.call);
+  const settled = { ...context, inputs: [], tools: [], media_appended: 0, unproven };
+  return { ...state, epoch, context: settled };
+}
+
+/** The API took it, and a refusal of the next message may be about it all the same. */
+const stillUnproven = ({ inputs, tools, media_appended, unproven }: Context, call: number) => ({
+  inputs: [...unproven.inputs, ...inputs],
+  tools: [...unproven.tools, ...tools],
+  calls: [...unproven.calls, call],
+  media: unproven.media + media_appended,
+});
+
+export function onFailure(state: State, row: RowOf<"failure">): State {
+  const { retry, tool, code, message } = row.body;
+  // A tool that was lost with the object is told to the model, it does not end the turn.
+  if (tool !== undefined) return state;
+  return withTurn(state, (turn) =>
+    retry
+      ? { ...turn, step: { ...turn.step, attempt: retry.attempt, retry_at: retry.at } }
+      : { ...turn, fatal: { code, message } },
+  );
+}

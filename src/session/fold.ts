@@ -1,0 +1,320 @@
+/**
+ * `fold(state, row)`: the state after a row. Pure, total over every log that `admit` and the loop
+ * can write, and the only place where a row's meaning for later decisions is defined.
+ */
+import type { Row, RowOf, ToolChange, Toolset } from "../shared/rows.ts";
+import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
+import { mediaBytes } from "./media.ts";
+import {
+  FIRST_STEP,
+  NO_USAGE,
+  NOTHING_UNPROVEN,
+  type OpenTurn,
+  type Queued,
+  type Spent,
+  type State,
+  withTurn,
+} from "./state.ts";
+
+/** How many submission ids are remembered to answer a repeated call alike. */
+const SUBMISSIONS_KEPT = 100;
+
+const spentSince = (at: number): Spent => ({
+  since: at,
+  calls: 0,
+  prompt_tokens: 0,
+  billed: NO_USAGE,
+  cost_usd: 0,
+  estimated: false,
+});
+
+/** The state of a session that is being created by `row`. */
+export function begin(row: RowOf<"session.created">): State {
+  const { model, title, metadata, toolset } = row.body.config;
+  return {
+    seq: row.seq,
+    at: row.at,
+    created_at: row.at,
+    updated_at: row.at,
+    deleted: false,
+    config: { model, title, metadata },
+    toolset: placed(toolset, row.seq),
+    turns: 0,
+    calls: 0,
+    usage: NO_USAGE,
+    cost_usd: 0,
+    turn: null,
+    call: null,
+    queue: [],
+    epoch: null,
+    context: {
+      start: row.seq,
+      inputs: [],
+      tools: [],
+      mark: null,
+      tokens: null,
+      media: 0,
+      media_appended: 0,
+      unproven: NOTHING_UNPROVEN,
+    },
+    last: null,
+    submissions: [[row.body.submission, row.seq]],
+  };
+}
+
+/** The state after `row`. */
+export function fold(before: State, row: Row): State {
+  const state = remember({ ...before, seq: row.seq, at: row.at, updated_at: row.at }, row);
+  switch (row.type) {
+    case "session.created":
+      return begin(row);
+    case "session.updated":
+      return { ...state, config: { ...state.config, ...row.body.config } };
+    case "session.deleted":
+      return { ...state, deleted: true, turn: null, call: null, queue: [] };
+    case "input":
+      return onInput(state, row);
+    case "input.taken":
+      return onTaken(state, row);
+    case "input.cancelled":
+      return onCancelled(state, row.body.input);
+    case "turn.resumed":
+      return onResumed(state, row);
+    case "call.started":
+      return onCallStarted(state, row);
+    case "block.tool":
+      return onToolBlock(state, row);
+    case "call.ended":
+      return onCallEnded(state, row);
+    case "failure":
+      return onFailure(state, row);
+    case "tool.started":
+      return withTurn(state, (turn) => ({
+        ...turn,
+        tools: turn.tools.map((t) => (t.id === row.body.tool ? { ...t, started: true } : t)),
+      }));
+    case "tool.ended":
+      return onToolEnded(state, row);
+    case "context.cut":
+      return onCut(state, row);
+    case "outcome":
+      return onOutcome(state, row);
+    // The others decide nothing, nor do those that only a newer version knows.
+    default:
+      return state;
+  }
+}
+
+function remember(state: State, row: Row): State {
+  const submission = "submission" in row.body ? row.body.submission : undefined;
+  // Several rows of one submission carry its id; the first of them is its place.
+  if (submission === undefined || state.submissions.some(([id]) => id === submission)) return state;
+  const kept = state.submissions.slice(1 - SUBMISSIONS_KEPT);
+  return { ...state, submissions: [...kept, [submission, row.seq]] };
+}
+
+/** A toolset whose definitions stand in the row `seq` if they stood in the row itself. */
+const placed = (toolset: Toolset, seq: number): Toolset =>
+  toolset.list ? { tools: toolset.tools, seq } : toolset;
+
+/** Opens a turn with the input `from.seq`, at the row `row`. */
+function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
+  const turn: OpenTurn = {
+    turn: from.seq,
+    status: "running",
+    inputs: [from.seq],
+    input: { seq: from.seq, hash: from.hash, media: from.media, detached: from.detached },
+    options: from.options,
+    limits: from.limits,
+    n: 0,
+    calls: 0,
+    cuts: 0,
+    pauses: 0,
+    asked_again: false,
+    step: FIRST_STEP,
+    last: null,
+    tools: [],
+    results: false,
+    stripped: false,
+    dropped: false,
+    fatal: null,
+    spent: spentSince(row.at),
+  };
+  // The first turn opens the first epoch; any other epoch is opened by a `context.cut`.
+  const epoch = state.epoch ?? {
+    seq: row.seq,
+    model: state.config.model,
+    base: from.options.toolset,
+    active: from.options.toolset.tools,
+    defined: from.options.toolset.tools,
+    accepted: false,
+  };
+  const inputs = repeats ? state.context.inputs : [...state.context.inputs, from.seq];
+  return { ...state, turns: state.turns + 1, turn, epoch, context: { ...state.context, inputs } };
+}
+
+function changed(state: State, change: ToolChange | undefined, toolset: Toolset): State {
+  if (!change || !state.epoch) return state;
+  const active = { ...state.epoch.active };
+  const defined = { ...state.epoch.defined };
+  for (const name of change.removed) delete active[name];
+  for (const name of change.added) {
+    active[name] = toolset.tools[name] ?? "";
+    defined[name] = active[name];
+  }
+  return { ...state, epoch: { ...state.epoch, active, defined } };
+}
+
+function onInput(before: State, row: RowOf<"input">): State {
+  const { content, start, hash, limits, options, replay, repeats, detached, tool_change } =
+    row.body;
+  const toolset = placed(options.toolset, row.seq);
+  const media = repeats === undefined ? mediaBytes(content) : 0;
+  const waits = start !== "now";
+  const state = withMedia(before, media, waits ? 0 : media);
+  const placedOptions = { ...options, toolset };
+  const waiting = {
+    seq: row.seq,
+    hash,
+    limits,
+    options: placedOptions,
+    replay: replay ?? false,
+    media,
+    detached: detached ?? false,
+  };
+  if (waits) return { ...state, queue: [...state.queue, { ...waiting, start }] };
+  const next = opened(state, { ...waiting, start: "queued" }, row, repeats !== undefined);
+  return changed(next, tool_change, toolset);
+}
+
+/** What waits counts in the context's media as well, but is appended only when it is taken. */
+function withMedia(state: State, bytes: number, appended: number): State {
+  if (bytes === 0 && appended === 0) return state;
+  const { media, media_appended } = state.context;
+  const context = {
+    ...state.context,
+    media: media + bytes,
+    media_appended: media_appended + appended,
+  };
+  return { ...state, context };
+}
+
+function onCancelled(state: State, input: number): State {
+  const bytes = state.queue.find((one) => one.seq === input)?.media ?? 0;
+  const queue = state.queue.filter((one) => one.seq !== input);
+  return withMedia({ ...state, queue }, -bytes, 0);
+}
+
+function onTaken(state: State, row: RowOf<"input.taken">): State {
+  const { input, as, limits, tool_change } = row.body;
+  const queued = state.queue.find((one) => one.seq === input);
+  if (!queued) return state;
+  const queue = state.queue.filter((one) => one.seq !== input);
+  const next = withMedia({ ...state, queue }, 0, queued.media);
+  if (as === "start") {
+    const turn = opened(next, { ...queued, limits }, row, false);
+    return changed(turn, tool_change, queued.options.toolset);
+  }
+  const context = { ...next.context, inputs: [...next.context.inputs, input] };
+  return withTurn({ ...next, context }, (turn) => ({
+    ...turn,
+    inputs: [...turn.inputs, input],
+    calls: 0,
+  }));
+}
+
+function onResumed(state: State, row: RowOf<"turn.resumed">): State {
+  const { options, limits, tool_change } = row.body;
+  const toolset = placed(options.toolset, row.seq);
+  const next = withTurn(state, (turn) => ({
+    ...turn,
+    status: "running",
+    options: { ...options, toolset },
+    limits,
+    calls: 0,
+    cuts: 0,
+    pauses: 0,
+    asked_again: false,
+  }));
+  return changed(next, tool_change, toolset);
+}
+
+function onToolEnded(state: State, row: RowOf<"tool.ended">): State {
+  const { tool, by, content } = row.body;
+  const context = { ...state.context, tools: [...state.context.tools, tool] };
+  const media = mediaBytes(content);
+  return withTurn(withMedia({ ...state, context }, media, media), (turn) => ({
+    ...turn,
+    tools: turn.tools.filter((one) => one.id !== tool),
+    results: true,
+    inputs: by === "client" ? withSubmission(turn.inputs, state, row) : turn.inputs,
+    spent: turn.inputs.length === 0 && by === "client" ? spentSince(row.at) : turn.spent,
+  }));
+}
+
+/** A submission of several results is named by its first row. */
+function withSubmission(inputs: number[], state: State, row: RowOf<"tool.ended">): number[] {
+  const place = state.submissions.find(([id]) => id === row.body.submission)?.[1] ?? row.seq;
+  return inputs.includes(place) ? inputs : [...inputs, place];
+}
+
+function onCut(state: State, row: RowOf<"context.cut">): State {
+  const { reason, start } = row.body;
+  const { turn, context } = state;
+  if (reason === "refusal" || reason === "rejected") {
+    const refused = reason === "refusal";
+    const unproven = refused ? NOTHING_UNPROVEN : context.unproven;
+    const freed = context.media_appended + (refused ? context.unproven.media : 0);
+    const media = context.media - freed;
+    const next = { ...context, inputs: [], tools: [], media, media_appended: 0, unproven };
+    return withTurn({ ...state, context: next }, (open) => ({ ...open, dropped: true }));
+  }
+  if (!turn) return state;
+  const gone = reason === "gone";
+  const epoch = {
+    seq: row.seq,
+    // A new model waits for the next message; thinking may be gone in the middle of a turn.
+    model: gone && state.epoch ? state.epoch.model : state.config.model,
+    base: turn.options.toolset,
+    active: turn.options.toolset.tools,
+    defined: turn.options.toolset.tools,
+    accepted: false,
+  };
+  if (start === undefined) {
+    const open = { ...turn, stripped: turn.stripped || gone };
+    return { ...state, epoch, turn: open, context: { ...context, mark: null } };
+  }
+  const { seq, media } = turn.input;
+  const waiting = state.queue.reduce((bytes, one) => bytes + one.media, 0);
+  return {
+    ...state,
+    epoch,
+    context: {
+      start,
+      inputs: [seq],
+      tools: [],
+      mark: null,
+      tokens: null,
+      media: media + waiting,
+      media_appended: media,
+      unproven: NOTHING_UNPROVEN,
+    },
+  };
+}
+
+function onOutcome(state: State, row: RowOf<"outcome">): State {
+  const { outcome, inputs } = row.body;
+  const turn = state.turn;
+  if (!turn) return state;
+  const { seq, hash } = turn.input;
+  const { options } = turn;
+  const last = { turn: turn.turn, input: seq, hash, outcome, kept: !turn.dropped, options };
+  if (outcome !== "requires_action") return { ...state, turn: null, last };
+  const open: OpenTurn = {
+    ...turn,
+    status: "awaiting",
+    inputs: turn.inputs.filter((seq) => !inputs.includes(seq)),
+    spent: spentSince(row.at),
+  };
+  return { ...state, turn: open, last };
+}

@@ -1,0 +1,96 @@
+/**
+ * Images and documents: their bytes are stored once, by hash, in pieces that fit a row; content
+ * holds a reference, and the request gets them back as base64.
+ */
+import type { RequestBlock, RequestMessage } from "../model/request.ts";
+import type { ContentBlock, MediaSource, Row } from "../shared/rows.ts";
+
+/** A piece's bytes: below the limit of a row, and a multiple of three so that base64 pieces join. */
+export const MEDIA_PIECE_BYTES = 1_800_000;
+
+/** Decoded bytes of the images and documents in `content`. */
+export function mediaBytes(content: readonly ContentBlock[]): number {
+  let bytes = 0;
+  for (const block of content) {
+    if (block.type === "text") continue;
+    const { source } = block;
+    if (source.type === "media") bytes += source.bytes;
+    else if (source.type === "base64") bytes += Math.floor((source.data.length * 3) / 4);
+  }
+  return bytes;
+}
+
+const mediaSources = (content: readonly ContentBlock[]): MediaSource[] =>
+  content.flatMap((block) =>
+    block.type !== "text" && block.source.type === "media" ? [block.source] : [],
+  );
+
+export class MediaStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /** Stores piece `n` of the media with this hash; storing it again changes nothing. */
+  put(sha: string, n: number, data: ArrayBuffer): void {
+    this.#sql.exec("INSERT OR IGNORE INTO media (sha, n, data) VALUES (?, ?, ?)", sha, n, data);
+  }
+
+  /** Hashes of the media to which `rows` refer and which are not stored whole. */
+  missing(rows: readonly Row[]): string[] {
+    const sources = rows.flatMap((row) =>
+      row.type === "input" || row.type === "tool.ended" ? mediaSources(row.body.content) : [],
+    );
+    return sources.filter(({ sha256, bytes }) => !this.#has(sha256, bytes)).map((s) => s.sha256);
+  }
+
+  #has(sha: string, bytes: number): boolean {
+    const query = "SELECT count(*) AS n FROM media WHERE sha = ?";
+    const pieces = Math.max(1, Math.ceil(bytes / MEDIA_PIECE_BYTES));
+    return this.#sql.exec<{ n: number }>(query, sha).one().n >= pieces;
+  }
+
+  /** The pieces in order; none when the hash is not known. */
+  *pieces(sha: string): Generator<Uint8Array<ArrayBuffer>> {
+    const query = "SELECT data FROM media WHERE sha = ? ORDER BY n";
+    for (const { data } of this.#sql.exec<{ data: ArrayBuffer }>(query, sha)) {
+      yield new Uint8Array(data);
+    }
+  }
+
+  base64(sha: string): string {
+    let text = "";
+    for (const piece of this.pieces(sha)) text += piece.toBase64();
+    return text;
+  }
+}
+
+/** The messages with every reference to media replaced by its bytes in base64. */
+export function loadMedia(
+  messages: readonly RequestMessage[],
+  media: MediaStore,
+): RequestMessage[] {
+  return messages.map((message) =>
+    message.role === "user"
+      ? { role: message.role, content: message.content.map((block) => loaded(block, media)) }
+      : message,
+  );
+}
+
+function loaded(block: RequestBlock, media: MediaStore): RequestBlock {
+  if (block.type === "tool_result" && "content" in block && Array.isArray(block.content)) {
+    const content = block.content.map((one: RequestBlock) => loaded(one, media));
+    return { ...block, content } as RequestBlock;
+  }
+  if (!("source" in block) || !isMediaSource(block.source)) return block;
+  const { sha256, media_type } = block.source;
+  const source = { type: "base64", media_type, data: media.base64(sha256) };
+  return { ...block, source } as RequestBlock;
+}
+
+function isMediaSource(source: unknown): source is MediaSource {
+  return (
+    typeof source === "object" && source !== null && "type" in source && source.type === "media"
+  );
+}

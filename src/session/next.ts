@@ -1,0 +1,134 @@
+/**
+ * `next(state, now)`: what the session has to do. Pure, so that a restart, a second alarm or a
+ * repeated call always finds the same answer in the same rows.
+ */
+import type { OutcomeKind } from "../shared/rows.ts";
+import type { OpenTurn, State } from "./state.ts";
+
+export type Action =
+  /** Nothing until somebody writes a row. */
+  | { do: "nothing" }
+  /** A model call is open; its reader will write the next row. */
+  | { do: "listen" }
+  | { do: "wait"; until: number }
+  | { do: "take"; input: number; as: "start" | "steer" }
+  | { do: "call" }
+  | { do: "end"; end: TurnEnd };
+
+export interface TurnEnd {
+  outcome: OutcomeKind;
+  code?: string;
+  message?: string;
+  notice?: { code: string; message: string };
+}
+
+/** Continuations of one answer after `max_tokens`, and of one server-tool loop. */
+const MAX_CUTS = 3;
+const MAX_PAUSES = 10;
+/** Losses of one step with the object, after which the turn is taken to be their cause. */
+const MAX_LOSSES = 5;
+/** How far ahead of the work the crash guard is set, in milliseconds. */
+const GUARD_MS = 15_000;
+
+/** The next action at the time `now` (milliseconds since the epoch). */
+export function next(state: State, now: number): Action {
+  if (state.deleted) return { do: "nothing" };
+  const turn = state.turn;
+  if (!turn) {
+    const [first] = state.queue;
+    return first ? { do: "take", input: first.seq, as: "start" } : { do: "nothing" };
+  }
+  if (turn.status === "awaiting") return { do: "nothing" };
+  if (state.call) return { do: "listen" };
+  return nextOfTurn(state, turn, now);
+}
+
+function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
+  if (turn.fatal) return end("failed", turn.fatal.code, turn.fatal.message);
+  if (turn.step.losses >= MAX_LOSSES) {
+    return end(
+      "failed",
+      "crash_loop",
+      `The server stopped ${MAX_LOSSES} times while this step ran, so it is not tried again.`,
+    );
+  }
+  if (turn.tools.length > 0) return { do: "end", end: { outcome: "requires_action" } };
+  if (turn.step.retry_at !== null && turn.step.retry_at > now) {
+    return { do: "wait", until: turn.step.retry_at };
+  }
+  const last = turn.last;
+  if (last?.stop_reason === "max_tokens" && turn.cuts > MAX_CUTS) {
+    return endWithNotice(
+      "output_limit",
+      `The answer reached the output limit ${MAX_CUTS + 1} times and was not continued further.`,
+    );
+  }
+  if (turn.results) return nextStep(state, turn);
+  if (!last) return { do: "call" };
+  switch (last.stop_reason) {
+    case "end_turn":
+      if (last.empty && last.after_results && !turn.asked_again) return { do: "call" };
+      return { do: "end", end: { outcome: "completed" } };
+    case "max_tokens":
+      return { do: "call" };
+    case "pause_turn":
+      if (turn.pauses <= MAX_PAUSES) return { do: "call" };
+      return endWithNotice(
+        "pause_limit",
+        `The model paused ${MAX_PAUSES + 1} times in one turn and was not continued further.`,
+      );
+    case "refusal":
+      return end(
+        "refused",
+        "refusal",
+        "The model refused this message. It was left out of the context, so the session goes on without it.",
+      );
+    case "model_context_window_exceeded":
+      return end(
+        "failed",
+        "context_full",
+        "The conversation fills the model's context window. Start a new session, or switch to a model with a larger window.",
+      );
+    default:
+      return { do: "end", end: { outcome: "completed" } };
+  }
+}
+
+/** After tool results: the place where a steer joins, and where the limit on calls holds. */
+function nextStep(state: State, turn: OpenTurn): Action {
+  const steer = state.queue.find((one) => one.start === "steer");
+  if (steer) return { do: "take", input: steer.seq, as: "steer" };
+  if (turn.calls >= turn.limits.max_turns) {
+    return endWithNotice(
+      "turn_limit",
+      `The turn reached its limit of ${turn.limits.max_turns} model calls since the last input.`,
+      "max_turns",
+    );
+  }
+  return { do: "call" };
+}
+
+const end = (outcome: OutcomeKind, code: string, message: string): Action => ({
+  do: "end",
+  end: { outcome, code, message },
+});
+
+const endWithNotice = (
+  code: string,
+  message: string,
+  outcome: OutcomeKind = "completed",
+): Action => ({ do: "end", end: { outcome, notice: { code, message } } });
+
+/**
+ * When the object must be woken although nobody calls, in milliseconds since the epoch; null when
+ * it need not be. One minimum over everything that waits.
+ */
+export function nextWake(state: State, now: number, owes: boolean): number | null {
+  const action = next(state, now);
+  const times: number[] = [];
+  if (action.do === "wait") times.push(action.until);
+  else if (action.do !== "nothing") times.push(now + GUARD_MS);
+  // Something the account has not acknowledged, deletion included.
+  if (owes) times.push(now + GUARD_MS);
+  return times.length > 0 ? Math.min(...times) : null;
+}

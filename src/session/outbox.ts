@@ -1,0 +1,102 @@
+/**
+ * Tells the account what it keeps of this session. A report is a whole summary, so a lost one is
+ * made good by the next and a repeated one changes nothing; how far the account knows is a number.
+ */
+import type { AccountClient } from "../account/client.ts";
+import { clock } from "../shared/clock.ts";
+import type { Row, RowType } from "../shared/rows.ts";
+import type { SessionSummary } from "../shared/summary.ts";
+import { statusOf } from "./state.ts";
+import type { Store } from "./store.ts";
+
+/** Rows that change what the account shows. */
+const REPORTED: ReadonlySet<RowType> = new Set([
+  "session.created",
+  "session.updated",
+  "input",
+  "input.taken",
+  "turn.resumed",
+  "outcome",
+]);
+
+/** A turn that ends within this time is reported once, and not at its start as well. */
+const QUIET_MS = 250;
+
+export class Outbox {
+  readonly #account: () => AccountClient;
+  readonly #session: string;
+  readonly #store: Store;
+  #due: number;
+  #sending: Promise<void> | null = null;
+  #cancelDelay: (() => void) | null = null;
+
+  constructor(account: () => AccountClient, session: string, store: Store) {
+    this.#account = account;
+    this.#session = session;
+    this.#store = store;
+    this.#due = store.reported;
+  }
+
+  /** The account lacks something. */
+  get owes(): boolean {
+    return this.#store.reported < this.#due;
+  }
+
+  /** Notes what was written; sends it now, or soon while a turn runs. */
+  note(rows: readonly Row[]): void {
+    const last = rows.findLast((row) => REPORTED.has(row.type));
+    if (!last) return;
+    this.#due = last.seq;
+    const running = statusOf(this.#store.state) === "running";
+    if (!running) void this.send();
+    else this.#cancelDelay ??= clock.after(QUIET_MS, () => void this.send());
+  }
+
+  /** After a restart nobody knows what was sent, so all of it counts as owed. */
+  catchUp(): Promise<void> {
+    this.#due = this.#store.state.seq;
+    return this.send();
+  }
+
+  /** Sends until the account knows all; ends without an error when it cannot be reached. */
+  send(): Promise<void> {
+    this.#cancelDelay?.();
+    this.#cancelDelay = null;
+    this.#sending ??= this.#deliver().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
+  }
+
+  async #deliver(): Promise<void> {
+    while (this.owes) {
+      const report = summaryOf(this.#session, this.#store);
+      try {
+        await this.#account().report(report);
+      } catch {
+        // The alarm tries again.
+        return;
+      }
+      this.#store.acknowledge(report.seq);
+    }
+  }
+}
+
+export function summaryOf(session: string, store: Store): SessionSummary {
+  const { state } = store;
+  const { model, title, metadata } = state.config;
+  return {
+    session,
+    seq: state.seq,
+    surface: "cc",
+    title,
+    model,
+    metadata,
+    status: statusOf(state),
+    turn_count: state.turns,
+    usage: state.usage,
+    cost_usd: state.cost_usd,
+    created_at: state.created_at,
+    updated_at: state.updated_at,
+  };
+}

@@ -1,0 +1,244 @@
+/**
+ * The folded state of a session: what decisions need, and no content, so it stays small however
+ * long the session gets. It is kept in `head` at each outcome and rebuilt from the log by `fold`.
+ */
+import type {
+  JsonObject,
+  Limits,
+  OutcomeKind,
+  ToolBlockBody,
+  Toolset,
+  TurnOptions,
+  Usage,
+} from "../shared/rows.ts";
+
+/** The model call that is open: started, without an end. */
+export interface OpenCall {
+  seq: number;
+  at: number;
+  n: number;
+  attempt: number;
+  epoch: number;
+  /** Ordinal of the last block with a cache breakpoint, or null. */
+  mark: number | null;
+}
+
+/** A tool call without a result. */
+export interface OpenTool {
+  /** Public id. */
+  id: string;
+  /** Seq of its `block.tool` row. */
+  seq: number;
+  name: string;
+  runner: ToolBlockBody["runner"];
+  gate: ToolBlockBody["gate"];
+  started: boolean;
+}
+
+/** What has been used since the last outcome. */
+export interface Spent {
+  /** When the submission's first row was written, in milliseconds since the epoch. */
+  since: number;
+  calls: number;
+  prompt_tokens: number;
+  billed: Usage;
+  /** Null once a call had no price. */
+  cost_usd: number | null;
+  estimated: boolean;
+}
+
+/** The attempts of the step that is being made. */
+export interface Step {
+  /** The number of the next attempt. */
+  attempt: number;
+  /** Attempts so far; one that had produced output counts double. */
+  weight: number;
+  /** When the first attempt started, or null before it did. */
+  first_at: number | null;
+  /** Consecutive attempts that were lost with the object. */
+  losses: number;
+  /** When the next attempt may start; null when at once. */
+  retry_at: number | null;
+}
+
+/** How the last successful call of a turn ended. */
+export interface LastCall {
+  seq: number;
+  stop_reason: string | null;
+  empty: boolean;
+  /** The request ended with tool results. */
+  after_results: boolean;
+}
+
+/** A step of which nothing was tried yet. */
+export const FIRST_STEP: Step = {
+  attempt: 1,
+  weight: 0,
+  first_at: null,
+  losses: 0,
+  retry_at: null,
+};
+
+export interface OpenTurn {
+  turn: number;
+  status: "running" | "awaiting";
+  /** First seq of each submission that has no outcome yet. */
+  inputs: number[];
+  /** The message that runs: its seq, body hash and bytes of media. */
+  input: { seq: number; hash: string; media: number; detached: boolean };
+  options: TurnOptions;
+  limits: Limits;
+  /** Model calls of the turn so far (steps, not attempts). */
+  n: number;
+  /** Model calls since the client's last input, without continuations. */
+  calls: number;
+  /** Continuations after `max_tokens` and after `pause_turn`. */
+  cuts: number;
+  pauses: number;
+  /** An empty answer after tool results was asked once more. */
+  asked_again: boolean;
+  step: Step;
+  last: LastCall | null;
+  tools: OpenTool[];
+  /** Results came in since the last call. */
+  results: boolean;
+  /** All thinking was left out because the API did not take it. */
+  stripped: boolean;
+  /** Something it had appended was left out of the context again. */
+  dropped: boolean;
+  /** Why the turn cannot go on. */
+  fatal: { code: string; message: string } | null;
+  spent: Spent;
+}
+
+/** An input that waits: what is needed to take it, without its content. */
+export interface Queued {
+  seq: number;
+  start: "queued" | "steer";
+  hash: string;
+  options: TurnOptions;
+  limits: Limits;
+  replay: boolean;
+  /** Decoded bytes of its images and documents. */
+  media: number;
+  /** Nobody ever read its response. */
+  detached: boolean;
+}
+
+/** A stretch of the log with one system text, one tool array and one model. */
+export interface Epoch {
+  /** Seq of the row that opened it. */
+  seq: number;
+  model: string;
+  /** The tool array that requests carry. */
+  base: Toolset;
+  /** Name → definition hash of the tools that are on now, after appended changes. */
+  active: Record<string, string>;
+  /** The same for all that were ever on: a name keeps its definition within an epoch. */
+  defined: Record<string, string>;
+  /** A request of it was accepted, so its prefix is worth keeping. */
+  accepted: boolean;
+}
+
+export interface Context {
+  /** The context begins with this row. */
+  start: number;
+  /** What was appended since the last accepted request: left out if the API refuses it. */
+  inputs: number[];
+  tools: string[];
+  /** Ordinal of the block that carried the last mark of the last accepted request. */
+  mark: number | null;
+  /** Whole prompt of the last accepted request, in tokens. */
+  tokens: number | null;
+  /** Decoded bytes of the images and documents in it, and of those since the last acceptance. */
+  media: number;
+  media_appended: number;
+  /** What was accepted but never answered to the end, so that it may still turn out to be refused. */
+  unproven: Unproven;
+}
+
+export interface Unproven {
+  inputs: number[];
+  tools: string[];
+  /** Interrupted calls. */
+  calls: number[];
+  media: number;
+}
+
+export const NOTHING_UNPROVEN: Unproven = { inputs: [], tools: [], calls: [], media: 0 };
+
+/** An open turn changed; the same state when there is none. */
+export function withTurn(state: State, change: (turn: OpenTurn) => OpenTurn): State {
+  return state.turn ? { ...state, turn: change(state.turn) } : state;
+}
+
+export interface State {
+  seq: number;
+  at: number;
+  created_at: number;
+  updated_at: number;
+  deleted: boolean;
+  config: { model: string; title: string | null; metadata: JsonObject };
+  /** The session's own tools; their definitions stand in row 1. */
+  toolset: Toolset;
+  turns: number;
+  calls: number;
+  usage: Usage;
+  cost_usd: number | null;
+  turn: OpenTurn | null;
+  call: OpenCall | null;
+  queue: Queued[];
+  epoch: Epoch | null;
+  context: Context;
+  /** The last turn's message, how it ended, and whether the context still holds it. */
+  last: {
+    turn: number;
+    input: number;
+    hash: string;
+    outcome: OutcomeKind;
+    kept: boolean;
+    options: TurnOptions;
+  } | null;
+  /** The last submissions: id → first seq. */
+  submissions: [id: string, seq: number][];
+}
+
+export const NO_USAGE: Usage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
+
+const OPTIONAL_COUNTS = [
+  "cache_creation_1h_input_tokens",
+  "thinking_tokens",
+  "web_search_requests",
+] as const;
+
+/** The sum of two usages. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  const sum: Usage = {
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    cache_creation_input_tokens: a.cache_creation_input_tokens + b.cache_creation_input_tokens,
+    cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
+  };
+  for (const field of OPTIONAL_COUNTS) {
+    const total = (a[field] ?? 0) + (b[field] ?? 0);
+    if (total > 0) sum[field] = total;
+  }
+  return sum;
+}
+
+/** The tokens of the whole prompt: fresh, written to the cache and read from it. */
+export const promptTokens = (usage: Usage): number =>
+  usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+
+export type SessionStatus = "idle" | "running" | "awaiting_tool_results";
+
+/** What a client is told of the session's state. */
+export function statusOf(state: State): SessionStatus {
+  if (state.turn?.status === "awaiting") return "awaiting_tool_results";
+  return state.turn || state.queue.length > 0 ? "running" : "idle";
+}
