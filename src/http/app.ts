@@ -1,0 +1,49 @@
+import { Hono, type MiddlewareHandler } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { type ConfigProblem, readConfig } from "../shared/config.ts";
+import type { HttpEnv } from "./context.ts";
+import { cors } from "./cors.ts";
+import * as problems from "./problems.ts";
+import { requestId } from "./request-id.ts";
+import { securityHeaders } from "./security.ts";
+
+/**
+ * An app with everything that all surfaces share: request ids, security headers, the checked
+ * configuration, CORS, problems for errors, 404 and 405. Surfaces add their routes to it.
+ *
+ * @example
+ * const app = createApp();
+ * app.use("/api/*", authentication());
+ * app.get("/api/things", (c) => c.json({ account: c.get("account") }));
+ */
+export function createApp(): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>();
+  app.use(
+    requestId(),
+    securityHeaders(),
+    configuration(),
+    cors(),
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, allow) => problems.respond(c, problems.methodNotAllowed(allow)),
+    }),
+  );
+  app.onError(problems.onError);
+  app.notFound(problems.onNotFound);
+  return app;
+}
+
+/** Puts the configuration into the context, or answers 503 that names what is wrong with it. */
+const configuration = (): MiddlewareHandler<HttpEnv> =>
+  async function configuration(c, next) {
+    const result = readConfig(c.env);
+    if (!result.ok) return problems.respond(c, misconfigured(result.problems));
+    c.set("config", result.config);
+    return next();
+  };
+
+const misconfigured = (wrong: readonly ConfigProblem[]): problems.Problem =>
+  problems.unavailable(
+    "misconfigured",
+    `The server's configuration is wrong: ${wrong.map((one) => `${one.variable} ${one.rule}`).join("; ")}`,
+  );

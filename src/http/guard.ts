@@ -1,0 +1,191 @@
+/**
+ * The one guard for addresses that users give. Whatever the Worker fetches on a client's behalf
+ * goes through `guardedFetch`, or it could be made to read what only the server can reach.
+ *
+ * A name is judged by its spelling: a Worker cannot resolve it before it fetches. A public name
+ * that resolves to a private address is therefore let through here; in production Cloudflare's
+ * network has no route from there to anybody's private addresses.
+ */
+import { type Clock, clock as systemClock } from "../shared/clock.ts";
+import { isPublicIPv4, isPublicIPv6 } from "./ip-ranges.ts";
+
+export interface Refusal {
+  ok: false;
+  /** Stable, snake_case. */
+  code: string;
+  /** The rule that was broken, as a sentence without its full stop. */
+  message: string;
+}
+
+const refuse = (code: string, message: string): Refusal => ({ ok: false, code, message });
+
+/** Names that mean something on a local network only (RFC 6761, RFC 8375, RFC 9476 and customs). */
+const LOCAL_ZONES = [
+  "localhost",
+  "local",
+  "internal",
+  "intranet",
+  "private",
+  "corp",
+  "home",
+  "lan",
+  "home.arpa",
+  "alt",
+  "test",
+  "invalid",
+  "onion",
+];
+
+/**
+ * Whether `address` may be fetched: http or https on port 80 or 443, without credentials, at a
+ * public host. `allow` lists `host` or `host:port` that are let through although they are not
+ * (`FETCH_ALLOW_HOSTS`); without a port an entry means ports 80 and 443.
+ */
+export function checkAddress(
+  address: string,
+  allow: readonly string[],
+): { ok: true; url: URL } | Refusal {
+  // Parsing leaves one spelling of each IP address: decimal, octal, hex and short forms of IPv4
+  // become dotted, IPv4 inside IPv6 becomes hex.
+  const url = URL.parse(address);
+  if (!url) return refuse("url_invalid", "The URL is not valid");
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    return refuse("url_scheme", "The URL must begin with http:// or https://");
+  }
+  if (url.username !== "" || url.password !== "") {
+    return refuse("url_credentials", "The URL must not contain a user name or password");
+  }
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const usual = port === "80" || port === "443";
+  const allowed = allow.includes(`${url.hostname}:${port}`);
+  if (!allowed && !usual) return refuse("url_port", "The URL's port must be 80 or 443");
+  if (!allowed && !allow.includes(url.hostname) && !isPublicHost(url.hostname)) {
+    return refuse("url_host", "The URL's host must be a public one");
+  }
+  return { ok: true, url };
+}
+
+function isPublicHost(hostname: string): boolean {
+  if (hostname.startsWith("[")) return isPublicIPv6(hostname.slice(1, -1));
+  if (hostname.endsWith(".")) {
+    // workerd's parser keeps `127.0.0.1.` as it is; without the dot it is an address.
+    const bare = URL.parse(`http://${hostname.slice(0, -1)}/`)?.hostname ?? "";
+    return bare !== "" && !bare.endsWith(".") && isPublicHost(bare);
+  }
+  if (/^[0-9.]+$/.test(hostname)) return isPublicIPv4(hostname);
+  if (!hostname.includes(".")) return false;
+  return !LOCAL_ZONES.some((zone) => hostname === zone || hostname.endsWith(`.${zone}`));
+}
+
+export interface GuardedFetchOptions {
+  /** The largest body, in decoded bytes. */
+  maxBytes: number;
+  /** For all of it: redirects, headers and body. */
+  timeoutMs: number;
+  /** Media types that are taken. */
+  accept: readonly string[];
+  /** `FETCH_ALLOW_HOSTS`. */
+  allow: readonly string[];
+  fetch?: (url: URL, init: RequestInit) => Promise<Response>;
+  clock?: Clock;
+}
+
+export interface Fetched {
+  ok: true;
+  bytes: Uint8Array;
+  /** One of `accept`. */
+  mediaType: string;
+}
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/** Fetches what `address` names. Every redirect is checked like the address itself. */
+export async function guardedFetch(
+  address: string,
+  options: GuardedFetchOptions,
+): Promise<Fetched | Refusal> {
+  const { timeoutMs, clock = systemClock } = options;
+  const timeout = new AbortController();
+  const cancel = clock.after(timeoutMs, () => timeout.abort());
+  try {
+    return await followRedirects(address, options, timeout.signal);
+  } catch {
+    if (timeout.signal.aborted) {
+      return refuse("fetch_timeout", `The URL did not answer within ${timeoutMs / 1000} seconds`);
+    }
+    return refuse("fetch_failed", "The URL could not be fetched");
+  } finally {
+    cancel();
+  }
+}
+
+async function followRedirects(
+  address: string,
+  options: GuardedFetchOptions,
+  signal: AbortSignal,
+): Promise<Fetched | Refusal> {
+  const { accept, allow, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+  let next = address;
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
+    const checked = checkAddress(next, allow);
+    if (!checked.ok) return checked;
+    const response = await fetch(checked.url, {
+      redirect: "manual",
+      headers: { accept: accept.join(", "), "user-agent": "Ledge" },
+      signal,
+    });
+    const location = response.headers.get("location");
+    if (!REDIRECTS.has(response.status) || location === null) return take(response, options);
+    await response.body?.cancel();
+    const target = URL.parse(location, checked.url);
+    if (!target) return refuse("url_invalid", "The URL redirects to one that is not valid");
+    next = target.href;
+  }
+  return refuse("fetch_redirects", `The URL redirects more than ${MAX_REDIRECTS} times`);
+}
+
+/** The body of a final response, if it is one of the accepted kind and size. */
+async function take(
+  response: Response,
+  { accept, maxBytes }: GuardedFetchOptions,
+): Promise<Fetched | Refusal> {
+  const mediaType = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+  const refusal = !response.ok
+    ? refuse("fetch_status", `The URL answered with status ${response.status}`)
+    : !accept.includes(mediaType)
+      ? refuse("fetch_media_type", `The URL's content must be ${accept.join(", ")}`)
+      : Number(response.headers.get("content-length")) > maxBytes
+        ? tooLarge(maxBytes)
+        : null;
+  if (refusal) {
+    await response.body?.cancel();
+    return refusal;
+  }
+  const bytes = await readBytes(response.body, maxBytes);
+  return bytes ? { ok: true, bytes, mediaType } : tooLarge(maxBytes);
+}
+
+const tooLarge = (maxBytes: number): Refusal =>
+  refuse("fetch_too_large", `The URL's content is larger than ${maxBytes} bytes`);
+
+/** All bytes of `body`, or null when there are more than `maxBytes`. */
+async function readBytes(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) return null;
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}

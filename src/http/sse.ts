@@ -1,0 +1,150 @@
+/**
+ * Server-sent events out. The stream is an `IdentityTransformStream`, because only its writes
+ * reject when the client leaves; with the flag `enable_request_signal` the request's signal aborts
+ * as well. Whichever comes first ends the stream.
+ */
+import { type Clock, clock as systemClock } from "../shared/clock.ts";
+
+/** The client may leave so many bytes unread before `frame` says `slow`. */
+export const MAX_PENDING_BYTES = 1024 * 1024;
+
+const HEARTBEAT_MS = 15_000;
+
+export interface SseFrame {
+  /** The cursor after this frame. */
+  id?: string;
+  event?: string;
+  /** JSON text, in one line. */
+  data: string;
+}
+
+/**
+ * What became of a write: `slow` and `closed` mean that it was not queued. After `slow` the caller
+ * ends the stream with an `error` frame that says where to go on.
+ */
+type SseWrite = "queued" | "slow" | "closed";
+
+export interface SseStream {
+  readonly response: Response;
+  /** Aborts when nothing can be written any more: the client left, or `end` was called. */
+  readonly closed: AbortSignal;
+  /** Bytes that the client has not read yet, without a first frame that is larger than the limit. */
+  readonly pendingBytes: number;
+  frame(frame: SseFrame): SseWrite;
+  comment(text: string): SseWrite;
+  /** Resolves when the client has read all that is queued, or left: the pace of a catch-up. */
+  drained(): Promise<void>;
+  /**
+   * Ends the response, after `last` when one is given, which is queued whatever is pending.
+   * Resolves when the client has read everything or has left; never rejects.
+   */
+  end(last?: SseFrame): Promise<void>;
+}
+
+export interface SseOptions {
+  /** The request's signal. */
+  signal: AbortSignal;
+  /** Further response headers. */
+  headers?: Readonly<Record<string, string>>;
+  clock?: Clock;
+}
+
+/**
+ * Opens a stream. Frames arrive in the order of the calls; nobody has to wait for one before
+ * writing the next. A heartbeat comment goes out every 15 seconds, which also notices a client
+ * that left without a word.
+ *
+ * @example
+ * const sse = openSse({ signal: c.req.raw.signal });
+ * follow(session, sse.closed, (id, event, data) => {
+ *   if (sse.frame({ id, event, data }) === "slow") sse.end(slowReader(id));
+ * });
+ * return sse.response;
+ */
+export function openSse({ signal, headers, clock = systemClock }: SseOptions): SseStream {
+  const encoder = new TextEncoder();
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  const closed = new AbortController();
+  let pendingBytes = 0;
+  /** A frame larger than the limit is on its way; the first such one is not counted. */
+  let largeFrame = false;
+  let lastWrite = Promise.resolve();
+  let stopHeartbeat = (): void => {};
+
+  const close = (): void => {
+    stopHeartbeat();
+    signal.removeEventListener("abort", leave);
+    closed.abort();
+  };
+  const leave = (): void => {
+    if (closed.signal.aborted) return;
+    close();
+    writer.abort().catch(ignore);
+  };
+
+  /** Queues `text`. A write resolves when the client has read it and rejects when it has left. */
+  const queue = (text: string): void => {
+    const bytes = encoder.encode(text);
+    // A message of 16 MB is one frame, and a client that is reading it is not slow.
+    const large = bytes.byteLength > MAX_PENDING_BYTES && !largeFrame;
+    if (large) largeFrame = true;
+    else pendingBytes += bytes.byteLength;
+    lastWrite = writer.write(bytes).then(() => {
+      if (large) largeFrame = false;
+      else pendingBytes -= bytes.byteLength;
+    }, leave);
+  };
+  const write = (text: string): SseWrite => {
+    if (closed.signal.aborted) return "closed";
+    if (pendingBytes >= MAX_PENDING_BYTES) return "slow";
+    queue(text);
+    return "queued";
+  };
+  const beat = (): void => {
+    write(": ping\n\n");
+    stopHeartbeat = clock.after(HEARTBEAT_MS, beat);
+  };
+
+  stopHeartbeat = clock.after(HEARTBEAT_MS, beat);
+  // A write's own rejection says the same.
+  writer.closed.catch(ignore);
+  if (signal.aborted) leave();
+  else signal.addEventListener("abort", leave);
+
+  return {
+    response: new Response(readable, {
+      headers: {
+        ...headers,
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      },
+    }),
+    closed: closed.signal,
+    get pendingBytes() {
+      return pendingBytes;
+    },
+    frame: (frame) => write(format(frame)),
+    comment: (text) => write(`: ${text}\n\n`),
+    drained: () => lastWrite,
+    async end(last) {
+      if (closed.signal.aborted) return;
+      if (last) queue(format(last));
+      close();
+      await writer.close().catch(ignore);
+    },
+  };
+}
+
+function format({ id, event, data }: SseFrame): string {
+  const lines = [
+    ...(id === undefined ? [] : [`id: ${id}`]),
+    ...(event === undefined ? [] : [`event: ${event}`]),
+    `data: ${data}`,
+  ];
+  return `${lines.join("\n")}\n\n`;
+}
+
+/** The client left: there is nobody to tell. */
+const ignore = (): void => {};

@@ -1,0 +1,104 @@
+/**
+ * The laws of every log and of every request, whatever a test did: each accepted submission has one
+ * end, everything is rebuilt from the rows, clients see what the rows say, and requests only grow.
+ */
+import { expect } from "vitest";
+import { sessionInfo } from "../../src/session/describe.ts";
+import { begin, fold } from "../../src/session/fold.ts";
+import { Log } from "../../src/session/log.ts";
+import type { State } from "../../src/session/state.ts";
+import { Store } from "../../src/session/store.ts";
+import { eventsOf } from "../../src/shared/events.ts";
+import type { Row } from "../../src/shared/rows.ts";
+import { EMPTY_VIEW, reduce, type View } from "../../src/shared/view.ts";
+import { seqOf } from "./reader.ts";
+import type { TestSession } from "./sessions.ts";
+
+export { checkRequests } from "./prefix-law.ts";
+
+/** Every accepted submission that is not named by exactly one outcome or cancellation. */
+const ONE_OUTCOME = `
+WITH row AS (
+  SELECT seq, type, CASE WHEN body <> '' THEN body ELSE (
+    SELECT group_concat(data, '') FROM (SELECT data FROM part WHERE part.seq = log.seq ORDER BY n)
+  ) END AS body FROM log
+), accepted AS (
+  SELECT min(seq) AS seq FROM row
+  WHERE type = 'input' OR (type = 'tool.ended' AND body ->> 'by' = 'client')
+  GROUP BY body ->> 'submission'
+), named AS (
+  SELECT one.value AS seq FROM row, json_each(row.body, '$.inputs') AS one
+  WHERE row.type = 'outcome'
+  UNION ALL
+  SELECT body ->> 'input' FROM row WHERE type = 'input.cancelled'
+)
+SELECT accepted.seq AS seq, (SELECT count(*) FROM named WHERE named.seq = accepted.seq) AS ends
+FROM accepted WHERE ends <> 1
+UNION ALL
+SELECT named.seq, 1 FROM named WHERE named.seq NOT IN (SELECT seq FROM accepted)`;
+
+/** The submissions that break promise 1, as SQL sees them. */
+const unendedSubmissions = (sql: SqlStorage): { seq: number; ends: number }[] =>
+  sql.exec<{ seq: number; ends: number }>(ONE_OUTCOME).toArray();
+
+/** The state after all rows, folded from the first. */
+export function foldAll(rows: readonly Row[]): State {
+  const [first, ...rest] = rows;
+  if (first?.type !== "session.created") throw new Error("the log does not begin with a session");
+  return rest.reduce(fold, begin(first));
+}
+
+/** The view that the rows lead to. */
+function viewOf(rows: readonly Row[]): View {
+  return rows.reduce<View>((view, row) => eventsOf(row, view).reduce(reduce, view), EMPTY_VIEW);
+}
+
+/** Checks a session's log and its reader; null when the session was deleted. */
+export async function checkLog(session: TestSession): Promise<Row[] | null> {
+  const described = await session.stub.describe();
+  if (!described) return null;
+  const { unended, opened, rows, turns } = await session.inside((state) => {
+    const { sql } = state.storage;
+    return {
+      unended: unendedSubmissions(sql),
+      opened: Store.open(sql)?.state,
+      rows: new Log(sql).range(1, Number.MAX_SAFE_INTEGER),
+      turns: sql.exec<{ n: number; seq: number }>("SELECT n, seq FROM turn ORDER BY n").toArray(),
+    };
+  });
+  expect(unended, "submissions without exactly one end").toEqual([]);
+  const state = foldAll(rows);
+  expect(opened, "the state that a waking object reads").toEqual(state);
+  expect(described.session, "the state in memory").toEqual(sessionInfo(state));
+  expect(turns, "the turn table").toEqual(turnsOf(rows));
+  expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, i) => i + 1));
+  expect(rows.map(({ at }) => at)).toEqual(rows.map(({ at }) => at).toSorted((a, b) => a - b));
+  await checkReader(session, rows);
+  return rows;
+}
+
+function turnsOf(rows: readonly Row[]): { n: number; seq: number }[] {
+  return rows
+    .filter(
+      (row) =>
+        (row.type === "input" && row.body.start === "now") ||
+        (row.type === "input.taken" && row.body.as === "start"),
+    )
+    .map((row) => ({ n: row.type === "input" ? row.seq : turnIn(row), seq: row.seq }))
+    .toSorted((a, b) => a.n - b.n);
+}
+
+const turnIn = (row: Row): number => ("turn" in row.body ? Number(row.body.turn) : 0);
+
+/** The reader has seen every row once and in order, and its view is what the rows say. */
+async function checkReader({ reader }: TestSession, rows: readonly Row[]): Promise<void> {
+  const last = rows.at(-1)?.seq ?? 0;
+  await reader.detach();
+  reader.attach();
+  await reader.until(() => (reader.rows.at(-1)?.seq ?? 0) >= last);
+  await reader.detach();
+  expect(reader.rows, "the rows that a client saw").toEqual(rows);
+  expect(reader.view, "view(client) = reduce(frames(log))").toEqual(viewOf(rows));
+  const seqs = reader.frames.map(({ id }) => seqOf(id));
+  expect(seqs, "ids never fall").toEqual(seqs.toSorted((a, b) => a - b));
+}
