@@ -1,0 +1,21 @@
+/** `GET /` and `GET /healthz`, which need no key. */
+import { version } from "../../../package.json";
+import type { HttpContext } from "../../http/context.ts";
+import { respond, unavailable } from "../../http/problems.ts";
+
+/** `GET /`: what this server is. */
+export const about = (c: HttpContext): Response =>
+  c.json({
+    name: "ledge",
+    version,
+    apis: [{ name: "cc-api", path: "/api/sessions" }],
+    docs: "docs/wire.md",
+  });
+
+/** `GET /healthz`. A wrong configuration never comes here: it is a 503 on every path. */
+export function health(c: HttpContext): Response {
+  if (c.get("config").upstream.kind !== "none") return c.json({ status: "ok" });
+  const detail =
+    "There is no key for the model API. Set ANTHROPIC_API_KEY, for example with `npx wrangler secret put ANTHROPIC_API_KEY`.";
+  return respond(c, unavailable("no_upstream_key", detail));
+}

@@ -1,0 +1,46 @@
+/** All routes of CC API, the native surface. */
+import type { Hono } from "hono";
+import { authentication } from "../../http/auth.ts";
+import type { HttpEnv } from "../../http/context.ts";
+import { about, health } from "./about.ts";
+import { postCompact } from "./compact.ts";
+import { getEvents, streamSession } from "./events.ts";
+import { postInterrupt } from "./interrupt.ts";
+import { getMedia } from "./media.ts";
+import { getModels } from "./models.ts";
+import { cancelQueued, getQueue } from "./queue.ts";
+import {
+  createSession,
+  deleteSession,
+  getSession,
+  listSessions,
+  updateSession,
+} from "./sessions.ts";
+import { postStreamTicket, ticketOrKey } from "./tickets.ts";
+import { getTurn, listTurns, postToolResults, postTurn } from "./turns.ts";
+
+/** Adds the surface to `app`. What stands before `authentication()` can be reached without a key. */
+export function addCcRoutes(app: Hono<HttpEnv>): void {
+  app.get("/", about);
+  app.get("/healthz", health);
+  app.get("/api/sessions/:id/events/stream", ticketOrKey(), streamSession);
+
+  app.use("/api/*", authentication());
+  app.get("/api/models", getModels);
+  app.get("/api/sessions", listSessions);
+  app.post("/api/sessions", createSession);
+  app.get("/api/sessions/:id", getSession);
+  app.patch("/api/sessions/:id", updateSession);
+  app.delete("/api/sessions/:id", deleteSession);
+  app.post("/api/sessions/:id/interrupt", postInterrupt);
+  app.post("/api/sessions/:id/compact", postCompact);
+  app.get("/api/sessions/:id/events", getEvents);
+  app.post("/api/sessions/:id/turns", postTurn);
+  app.get("/api/sessions/:id/turns", listTurns);
+  app.get("/api/sessions/:id/turns/:turn", getTurn);
+  app.post("/api/sessions/:id/tool-results", postToolResults);
+  app.get("/api/sessions/:id/queue", getQueue);
+  app.delete("/api/sessions/:id/queue/:input", cancelQueued);
+  app.post("/api/sessions/:id/stream-ticket", postStreamTicket);
+  app.get("/api/sessions/:id/media/:sha256", getMedia);
+}

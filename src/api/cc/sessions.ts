@@ -1,0 +1,162 @@
+/** Sessions: made, listed, read, changed and deleted. */
+import { ulid } from "ulid";
+import * as v from "valibot";
+import { accountOf } from "../../account/client.ts";
+import { readJson } from "../../http/body.ts";
+import { hashJson } from "../../http/canonical.ts";
+import type { HttpContext } from "../../http/context.ts";
+import { conflict, notFound, ProblemError, respond } from "../../http/problems.ts";
+import { newSubmissionId, repeatedly, submit } from "../../http/submit.ts";
+import { jsonObject, parse } from "../../http/validate.ts";
+import { resolveModel } from "../../model/catalogue.ts";
+import { type SessionStub, sessionStub } from "../../session/calls.ts";
+import { clock } from "../../shared/clock.ts";
+import type { SessionConfig } from "../../shared/rows.ts";
+import { addressed, found, publicId, sessionPath } from "./address.ts";
+import { keyId } from "./key.ts";
+import { pageAsked } from "./page.ts";
+import { listedSession, sessionObject } from "./session-object.ts";
+import { refusalProblem, submissionOf } from "./submission.ts";
+import { decodeTools, ToolList } from "./tools.ts";
+
+const MAX_METADATA_BYTES = 16 * 1024;
+const MAX_TITLE = 256;
+
+/** What a provider calls its models: `claude-opus-4-6`, `anthropic/claude-opus-4.6`. */
+const Model = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/));
+
+const Title = v.pipe(v.string(), v.maxLength(MAX_TITLE));
+
+const Metadata = v.pipe(
+  jsonObject,
+  v.check(
+    (metadata) => new TextEncoder().encode(JSON.stringify(metadata)).length <= MAX_METADATA_BYTES,
+    `The metadata may have at most ${MAX_METADATA_BYTES} bytes as JSON`,
+  ),
+);
+
+const CreateSession = v.object({
+  model: v.nullish(Model),
+  title: v.nullish(Title),
+  system_prompt: v.nullish(v.string()),
+  metadata: v.nullish(Metadata),
+  tools: v.nullish(ToolList),
+});
+
+/** A session's instructions and own tools open its context, and what was sent cannot change. */
+const fixed = v.optional(v.never("This is fixed when the session is created"));
+
+const UpdateSession = v.object({
+  model: v.optional(Model),
+  title: v.optional(v.nullable(Title)),
+  metadata: v.optional(Metadata),
+  system_prompt: fixed,
+  tools: fixed,
+});
+
+const CREATED_AND_DELETED = "The session that this Idempotency-Key created was deleted.";
+
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+/** `GET /api/sessions` */
+export async function listSessions(c: HttpContext): Promise<Response> {
+  const { limit, cursor } = pageAsked(c, (text) => (ULID.test(text) ? text : null));
+  const account = accountOf(c.env, c.get("account"));
+  const page = await repeatedly(() => account.list({ limit, cursor }));
+  return c.json({
+    data: page.sessions.map(listedSession),
+    has_more: page.next_cursor !== null,
+    next_cursor: page.next_cursor,
+  });
+}
+
+/** `POST /api/sessions` */
+export async function createSession(c: HttpContext): Promise<Response> {
+  const key = keyId(c, "sessions");
+  const { config, hash } = await readConfig(c);
+  const { session: ulid, replayed } = await reserve(c, key, hash);
+  const stub = sessionStub(c.env, c.get("account"), ulid);
+  // The ULID belongs to this request or its repetitions, so it names the submission as well.
+  const created = await repeatedly(() => stub.create(ulid, config));
+  if (!created.ok) return respond(c, conflict("session_deleted", CREATED_AND_DELETED));
+  const id = publicId(ulid);
+  const described = replayed
+    ? found(await repeatedly(() => stub.describe()))
+    : { session: created.session, system_prompt: config.system_prompt, pending: [] };
+  return c.json(sessionObject(id, described), 201, {
+    location: sessionPath(id),
+    ...(replayed ? { "idempotency-replayed": "true" } : {}),
+  });
+}
+
+async function readConfig(c: HttpContext): Promise<{ config: SessionConfig; hash: string }> {
+  const { maxBodyBytes, model } = c.get("config");
+  const body = await readJson(c.req.raw, maxBodyBytes, {});
+  const asked = parse(CreateSession, body);
+  const config: SessionConfig = {
+    model: resolveModel(asked.model ?? model),
+    title: asked.title ?? null,
+    // The API refuses a prompt of nothing but white space.
+    system_prompt: asked.system_prompt?.trim() ? asked.system_prompt : null,
+    metadata: asked.metadata ?? {},
+    toolset: await decodeTools(asked.tools ?? [], "body -> tools"),
+  };
+  return { config, hash: await hashJson(body) };
+}
+
+/** The ULID to create the session under: a new one, or that of the key's first use. */
+async function reserve(
+  c: HttpContext,
+  key: string | null,
+  hash: string,
+): Promise<{ session: string; replayed: boolean }> {
+  const now = clock.now();
+  const fresh = ulid(now);
+  if (key === null) return { session: fresh, replayed: false };
+  const account = accountOf(c.env, c.get("account"));
+  const reservation = await repeatedly(() => account.reserve(key, hash, fresh, now));
+  if (reservation.kind === "conflict") {
+    const detail = "This Idempotency-Key was used with another body.";
+    throw new ProblemError(conflict("idempotency_key_conflict", detail));
+  }
+  if (reservation.kind === "deleted") {
+    throw new ProblemError(conflict("session_deleted", CREATED_AND_DELETED));
+  }
+  return { session: reservation.session, replayed: reservation.session !== fresh };
+}
+
+async function described(c: HttpContext, id: string, session: SessionStub): Promise<Response> {
+  return c.json(sessionObject(id, found(await repeatedly(() => session.describe()))));
+}
+
+/** `GET /api/sessions/{id}` */
+export async function getSession(c: HttpContext): Promise<Response> {
+  const { id, session } = addressed(c);
+  return described(c, id, session);
+}
+
+/** `PATCH /api/sessions/{id}` */
+export async function updateSession(c: HttpContext): Promise<Response> {
+  const { id, session } = addressed(c);
+  const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
+  const { model, title, metadata } = parse(UpdateSession, body);
+  const config = {
+    ...(model === undefined ? {} : { model: resolveModel(model) }),
+    ...(title === undefined ? {} : { title }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+  if (Object.keys(config).length > 0) {
+    const submission = submissionOf({ kind: "update", config }, null, "");
+    const answer = await submit(session, submission, []);
+    if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
+  }
+  return described(c, id, session);
+}
+
+/** `DELETE /api/sessions/{id}` */
+export async function deleteSession(c: HttpContext): Promise<Response> {
+  const { id, session } = addressed(c);
+  const submission = newSubmissionId();
+  const removed = await repeatedly(() => session.remove(submission));
+  return removed ? c.json({ id, deleted: true }) : respond(c, notFound("Session"));
+}

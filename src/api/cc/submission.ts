@@ -1,0 +1,54 @@
+/** What a POST hands to its session, and what a refusal says to the client. */
+import {
+  conflict,
+  invalidField,
+  notFound,
+  type Problem,
+  unavailable,
+} from "../../http/problems.ts";
+import { newSubmissionId } from "../../http/submit.ts";
+import type { Command, Refusal, Submission } from "../../session/commands.ts";
+
+/** A submission of `command`; with a key, `hash` is what a repetition is compared by. */
+export const submissionOf = (command: Command, keyId: string | null, hash: string): Submission => ({
+  v: 1,
+  submission: newSubmissionId(),
+  ...(keyId === null ? {} : { key: { id: keyId, hash } }),
+  command,
+});
+
+const BUSY_RETRY_SECONDS = 1;
+
+/** `calls` are the ids of a request's tool results, in its order. */
+export function refusalProblem(refusal: Refusal, calls: readonly string[] = []): Problem {
+  const { code, message, about = "" } = refusal;
+  switch (code) {
+    case "not_found":
+      return notFound("Session");
+    case "unknown_input":
+      return notFound("Input");
+    case "busy":
+      return {
+        ...conflict("turn_in_progress", message),
+        headers: { "retry-after": String(BUSY_RETRY_SECONDS) },
+      };
+    case "key_conflict":
+      return conflict("idempotency_key_conflict", message);
+    case "call_settled":
+    case "not_queued":
+      return conflict(code, message);
+    case "unknown_tool_call":
+      return invalidField(resultField(calls.indexOf(about)), code, message);
+    case "unknown_tool":
+      return invalidField("body -> tool_choice", code, message);
+    case "duplicate_tool_call":
+      return invalidField(resultField(calls.lastIndexOf(about)), code, message);
+    case "media_limit":
+      return { status: 413, code, detail: message };
+    case "parts_missing":
+    case "media_missing":
+      return unavailable(code, message, BUSY_RETRY_SECONDS);
+  }
+}
+
+const resultField = (i: number): string => `body -> results -> ${i} -> tool_call_id`;
