@@ -1,0 +1,121 @@
+/** What a session costs, and that an idle one is left alone. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { accountOf } from "../../src/account/client.ts";
+import { sessionStub } from "../../src/session/calls.ts";
+import { text, thinking } from "../../src/standin/replies.ts";
+import { countBilled } from "../support/billed.ts";
+import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
+import { runAlarm, type TestSession, useSessions } from "../support/sessions.ts";
+
+const sessions = useSessions();
+let clock: FakeClock;
+beforeEach(() => {
+  clock = new FakeClock(FAR_FUTURE);
+});
+afterEach(() => clock.restore());
+
+const alarm = (session: TestSession): Promise<number | null> =>
+  session.inside((state) => state.storage.getAlarm());
+
+const known = async ({ account, id }: TestSession) =>
+  (await accountOf(env, account).list({ limit: 100, cursor: null })).sessions.find(
+    ({ session }) => session === id,
+  );
+
+/** Lets alarms come until none is set; more than a few would be a chain without an end. */
+async function rest(session: TestSession): Promise<number> {
+  for (let fired = 0; fired < 5; fired++) {
+    if ((await alarm(session)) === null) return fired;
+    clock.advance(15_000);
+    await runAlarm(session);
+  }
+  throw new Error("the alarms do not end");
+}
+
+test("a plain turn with thinking is billed for at most ten rows, its alarm included", async () => {
+  const session = await sessions.create();
+  const billed = await session.inside((state) => countBilled(state));
+  const long = "word ".repeat(2_000);
+  sessions.script([thinking("hmm".repeat(500)), text(long)]);
+  await session.turn("hi");
+  await session.reader.detach();
+  await rest(session);
+  expect(await session.inside(() => billed())).toBeLessThanOrEqual(10);
+});
+
+test("an idle session sets no alarm again, also when it sleeps in between", async () => {
+  const session = await sessions.create();
+  sessions.script(text("one"));
+  await session.turn("one");
+  await session.reader.detach();
+  for (let fired = 0; (await alarm(session)) !== null; fired++) {
+    expect(fired, "alarms of an idle session").toBeLessThan(3);
+    await evictDurableObject(session.object);
+    await runAlarm(session);
+  }
+});
+
+test("a new session that was never used sets no alarm", async () => {
+  const session = await sessions.create();
+  expect(await alarm(session)).toBeNull();
+  expect(await known(session)).toMatchObject({ status: "idle", turn_count: 0 });
+});
+
+test("the account knows how a turn ended, and again after the account's object was restarted", async () => {
+  const session = await sessions.create({ account: "acct_restarted" });
+  sessions.script(text("one"), text("two"));
+  await session.turn("one");
+  await rest(session);
+  expect(await known(session)).toMatchObject({ status: "idle", turn_count: 1 });
+  const account = env.ACCOUNT.getByName(session.account);
+  await runInDurableObject(account, (_, state) => state.abort("restart")).catch(() => {});
+  await session.turn("two");
+  await rest(session);
+  expect(await known(session)).toMatchObject({ status: "idle", turn_count: 2 });
+});
+
+test("what the account did not hear before a crash it hears from the alarm", async () => {
+  const session = await sessions.create({ account: "acct_deaf" });
+  sessions.script(text("one"));
+  await session.inside((_, object) => {
+    const getByName = () => {
+      throw new Error("the account cannot be reached");
+    };
+    Object.defineProperty(object, "env", { value: { ...env, ACCOUNT: { getByName } } });
+  });
+  await session.turn("one");
+  await session.reader.detach();
+  expect(await known(session)).toMatchObject({ turn_count: 0 });
+  await session.crash();
+  await rest(session);
+  expect(await known(session)).toMatchObject({ turn_count: 1 });
+});
+
+test("a session whose creation was cut off is listed once the creation is repeated", async () => {
+  const account = "acct_cut";
+  const ulid = "01J0000000000000000000CVT0";
+  const object = env.SESSION.getByName(`${account}/${ulid}`);
+  await runInDurableObject(object, (session) => {
+    const getByName = () => {
+      throw new Error("the account cannot be reached");
+    };
+    Object.defineProperty(session, "env", { value: { ...env, ACCOUNT: { getByName } } });
+  });
+  const stub = sessionStub(env, account, ulid);
+  const config = {
+    model: "claude-sonnet-5-5",
+    title: null,
+    system_prompt: null,
+    metadata: {},
+    toolset: { tools: {} },
+  };
+  const listed = async () =>
+    (await accountOf(env, account).list({ limit: 1, cursor: null })).sessions;
+  await stub.create("01HX", config);
+  expect(await listed()).toEqual([]);
+  await runInDurableObject(object, (_, state) => state.abort("crash")).catch(() => {});
+  expect(await stub.create("01HX", config)).toMatchObject({ ok: true });
+  expect(await listed()).toMatchObject([{ session: ulid }]);
+});
