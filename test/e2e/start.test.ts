@@ -1,0 +1,113 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { devNull } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { Client } from "../../scripts/client.ts";
+import { Reader } from "../../scripts/reader.ts";
+import { startServer } from "../../scripts/server.ts";
+import { dataFolder, startedServer } from "./support.ts";
+
+const run = promisify(execFile);
+
+/** `npm start` with options, which is expected to end at once. */
+async function refusedStart(args: string[], env: Record<string, string> = {}): Promise<string> {
+  const command = ["scripts/run.mjs", "start", "--vars", devNull, ...args];
+  const options = { env: { PATH: process.env.PATH, ...env } };
+  const error = await run(process.execPath, command, options).then(
+    () => null,
+    (reason: { code: number; stderr: string }) => reason,
+  );
+  expect(error?.code).toBe(1);
+  return error?.stderr ?? "";
+}
+
+test("a server without a key or an account answers turns, as JSON and as a stream", async () => {
+  const server = await startedServer(await dataFolder(), { STANDIN_PACE_MS: "0" });
+  const client = new Client(server.url);
+  const { id } = await client.createSession();
+
+  const first = await client.turn(id, { input: "My name is Ada." });
+  expect(first).toMatchObject({ outcome: "completed", finish_reason: "stop" });
+  expect(first.output_text).toContain("I am a stand-in, not Claude");
+
+  const reader = new Reader();
+  const done = await reader.visit(client.streamTurn(id, { input: "What is my name?" }), "done");
+  expect(done?.data.status).toBe("completed");
+  const response = reader.frames.find(({ event }) => event === "turn.response");
+  expect(response?.data.output_text).toBe("Your name is Ada.");
+});
+
+test("the commands that it prints work when they are pasted", async () => {
+  const server = await startedServer(await dataFolder(), { STANDIN_PACE_MS: "0" });
+  const commands = server
+    .output()
+    .split("\n")
+    .filter((line) => /^ {2}(ID=|curl )/.test(line));
+  expect(commands).toHaveLength(2);
+  const { stdout } = await run("sh", ["-c", commands.join("\n")]);
+  expect(stdout).toContain("event: assistant.delta");
+  expect(stdout).toContain("17 18 19 20");
+  expect(stdout).toMatch(/event: done\ndata: {"status":"completed"}\n\n$/);
+});
+
+test("with a key it is printed nowhere, and needed", async () => {
+  const key = "k-7d1f2c";
+  const server = await startedServer(await dataFolder(), { API_KEYS: `ada:${key}` });
+  expect(server.output()).not.toContain(key);
+  expect(server.output()).toContain('-H "authorization: Bearer $KEY"');
+  const create = (headers: Record<string, string>) =>
+    fetch(`${server.url}/api/sessions`, { method: "POST", body: "{}", headers });
+  const json = { "content-type": "application/json" };
+  expect((await create(json)).status).toBe(401);
+  expect((await create({ ...json, authorization: `Bearer ${key}` })).status).toBe(201);
+});
+
+test("a port or a data folder that is in use is one clear line", async () => {
+  const data = await dataFolder();
+  const server = await startedServer(data, {});
+  const { port } = new URL(server.url);
+  expect(await refusedStart(["--port", port, "--data", await dataFolder()])).toBe(
+    `Ledge cannot start: port ${port} is in use: stop what listens there, or take another one with --port\n`,
+  );
+  const twice = await refusedStart(["--port", "0", "--data", data]);
+  expect(twice).toMatch(/^Ledge cannot start: .* is in use by the server at .*\n$/);
+});
+
+test("a wrong variable is one line with its name and its rule, and not its value", async () => {
+  const problem = await refusedStart(["--port", "0"], { MAX_BODY_MB: "999" });
+  expect(problem).toBe("Ledge cannot start: MAX_BODY_MB must be a whole number from 1 to 16\n");
+});
+
+test("a Worker that cannot be built ends the start", async () => {
+  const folder = await dataFolder();
+  await writeFile(join(folder, "worker.ts"), 'import "./missing.ts";');
+  const config = 'name = "broken"\nmain = "worker.ts"\ncompatibility_date = "2026-10-01"';
+  await writeFile(join(folder, "wrangler.toml"), config);
+  const start = startServer({
+    host: "127.0.0.1",
+    port: 0,
+    data: join(folder, "data"),
+    variables: {},
+    configPath: join(folder, "wrangler.toml"),
+  });
+  await expect(start).rejects.toThrow("the Worker cannot be built");
+});
+
+test("the README's commands work when they are pasted", async () => {
+  const server = await startedServer(await dataFolder(), { STANDIN_PACE_MS: "0" });
+  const readme = await readFile("README.md", "utf8");
+  const section = readme.split("\n## ").find((part) => part.startsWith("Use it\n")) ?? "";
+  const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block);
+  const commands = blocks.join("\n").replaceAll("http://127.0.0.1:8000", server.url);
+  // A stream of events has no end of its own.
+  const script = `curl() { command curl --max-time 2 "$@"; }\n${commands}`;
+  const { stdout } = await run("sh", ["-c", script]);
+  expect(stdout).toMatch(/^sess_\w{26}\n/);
+  expect(stdout).toContain('"finish_reason":"stop"');
+  expect(stdout).toContain("event: turn.response");
+  expect(stdout).toContain("event: session.created");
+  expect(stdout).toMatch(/^call_\d+_\d+$/m);
+  expect(stdout).toContain("18 degrees, rain");
+});
