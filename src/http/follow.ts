@@ -58,7 +58,6 @@ export class Follower {
   #view: View = EMPTY_VIEW;
   /** The first dial, begun before anybody reads. */
   #dialled: Promise<Inbox | FollowEnd> | null;
-  #head = 0;
 
   constructor(session: SessionStub, options: FollowOptions) {
     this.#session = session;
@@ -160,6 +159,9 @@ export class Follower {
           if (end) return end;
         } else if (message.type === "rows") {
           yield* this.#rows(message.rows, true);
+        } else if (message.type === "behind") {
+          const end = yield* this.#catchUp(message.head);
+          if (end) return end;
         } else if (message.type === "previews") {
           yield* this.#previews(message.previews);
         }
@@ -175,8 +177,7 @@ export class Follower {
   async *#hello(
     hello: Hello,
     rewind: number | undefined,
-  ): AsyncGenerator<Followed, FollowEnd | null> {
-    this.#head = hello.head;
+  ): AsyncGenerator<Followed, FollowEnd | null | "lost"> {
     const begin = rewind !== undefined && rewind <= hello.head ? rewind - 1 : null;
     if (begin !== null && this.#options.from === "head") {
       this.#seq = begin;
@@ -197,10 +198,14 @@ export class Follower {
   }
 
   /** Reads pages at the reader's pace, up to the row `to`. */
-  async *#catchUp(to: number): AsyncGenerator<Followed, FollowEnd | null> {
+  async *#catchUp(to: number): AsyncGenerator<Followed, FollowEnd | null | "lost"> {
     for (;;) {
       const after = this.#seq ?? 0;
-      const page = await this.#session.page(after, PAGE_ROWS, null, to);
+      // The object may die between two pages as it may between two messages.
+      const page = await this.#session
+        .page(after, PAGE_ROWS, null, to)
+        .catch(() => "lost" as const);
+      if (page === "lost") return page;
       if (!page) return { kind: "not_found" };
       this.#view = page.view;
       yield* this.#rows(page.rows, false);

@@ -45,7 +45,9 @@ export class Followers {
   }
 
   rows(rows: readonly Row[]): void {
-    if (rows.length > 0) this.#send({ v: 1, type: "rows", rows: [...rows] });
+    const last = rows.at(-1);
+    if (!last) return;
+    this.#send({ v: 1, type: "rows", rows: [...rows] }, { v: 1, type: "behind", head: last.seq });
   }
 
   previews(head: number, previews: Preview[]): void {
@@ -56,10 +58,12 @@ export class Followers {
     for (const socket of this.#ctx.getWebSockets()) close(socket, code, reason);
   }
 
-  #send(message: Pushed): void {
+  /** Sends `message`, or `instead` when that is too long to be pushed. */
+  #send(message: Pushed, instead: Pushed = message): void {
     const sockets = this.#ctx.getWebSockets();
     if (sockets.length === 0) return;
-    const text = JSON.stringify(message);
+    const whole = JSON.stringify(message);
+    const text = whole.length > ATTACH_BYTES ? JSON.stringify(instead) : whole;
     for (const socket of sockets) if (isOpen(socket)) trySend(socket, text);
   }
 }

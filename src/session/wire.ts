@@ -24,6 +24,8 @@ export interface Hello {
 export type Pushed =
   | Hello
   | { v: 1; type: "rows"; rows: Row[] }
+  /** There are rows up to `head` that are too long to be pushed: read them as pages. */
+  | { v: 1; type: "behind"; head: number }
   /** `head` is the seq of the last row when they were sent. */
   | { v: 1; type: "previews"; head: number; previews: Preview[] };
 
@@ -41,5 +43,8 @@ export const PONG = "pong";
 
 /** Bytes of rows in one page. */
 export const PAGE_BYTES = 1_000_000;
-/** A follower that lacks more than this has to read pages before it attaches. */
+/**
+ * More than this is not pushed, for every socket would hold a copy of it: a follower that lacks more
+ * reads pages before it attaches, and rows that are longer are read as pages by those attached.
+ */
 export const ATTACH_BYTES = 256_000;

@@ -65,7 +65,7 @@ const EVENT_EXAMPLES = {
   },
   "turn.retrying": {
     code: "overloaded",
-    message: "The model API is overloaded: Overloaded",
+    message: "The model API is overloaded.",
     attempt: 2,
     at: "2026-11-20T05:14:10.570Z",
   },
@@ -85,7 +85,7 @@ const EVENT_EXAMPLES = {
     outcome: "failed",
     output_text: "",
     code: "overloaded",
-    message: "The model API is overloaded: Overloaded",
+    message: "The model API is overloaded.",
   },
 } satisfies { [T in EventType]: { [Field in keyof EventData[T]]: unknown } };
 

@@ -250,3 +250,15 @@ test("pages of the log end by rows and by size, and hold at least one row", asyn
   });
   expect(await stub.page(99, 9)).toMatchObject({ rows: [], more: false });
 });
+
+test("a long row is not pushed to every follower: each reads it as a page, once and in order", async () => {
+  const session = await sessions.create();
+  const body = units(0.6 * MB, "long ");
+  sessions.script(text("one"));
+  await session.turn(body);
+  const live = session.reader.items.flatMap((item) =>
+    item.kind === "row" ? [[item.row.type, item.live]] : [],
+  );
+  expect(live).toContainEqual(["input", false]);
+  expect(live).toContainEqual(["outcome", true]);
+});
