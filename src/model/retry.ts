@@ -68,6 +68,7 @@ type FinalCode =
   | "too_large"
   | "context_overflow"
   | "thinking_rejected"
+  | "tool_change_rejected"
   | "spend_cap"
   | "upstream_refused"
   | "request_not_sent";
@@ -231,6 +232,10 @@ function finalOf(
 /** The API begins a complaint about a parameter with the parameter's name. */
 const ABOUT_SETTINGS = /^["'`]?(max_tokens|thinking|tool_choice|output_config|anthropic-beta)\b/i;
 
+/** What an API says that knows neither the blocks of an appended change nor a system message. */
+const ABOUT_TOOL_CHANGES =
+  /tool_(addition|removal|definition|reference)|inline-tools|mid-conversation|\brole\b.*\b(user|assistant|system)\b/i;
+
 function badRequest(said: string): Classified & { kind: "final" } {
   // Clients read the two numbers out of this text to learn the model's window.
   const overflow = /prompt is too long(?:: (\d+) tokens > (\d+) maximum)?/i.exec(said);
@@ -239,6 +244,13 @@ function badRequest(said: string): Classified & { kind: "final" } {
   }
   if (/`?thinking`?.*blocks?/i.test(said)) {
     return rejected("thinking_rejected", `The model API rejected earlier thinking: ${said}`, 400);
+  }
+  if (ABOUT_TOOL_CHANGES.test(said)) {
+    return rejected(
+      "tool_change_rejected",
+      `The model API rejected a change of tools: ${said}`,
+      400,
+    );
   }
   if (/credit balance is too low/i.test(said)) {
     return final("billing", `The Anthropic account cannot be billed: ${said}`, 400);

@@ -5,7 +5,7 @@
  */
 import { rulesOf } from "../model/catalogue.ts";
 import type { CutReason, Fact, ToolChange, TurnOptions } from "../shared/rows.ts";
-import type { State } from "./state.ts";
+import type { Epoch, State } from "./state.ts";
 
 export interface EpochPlan {
   change?: ToolChange;
@@ -34,7 +34,7 @@ export function planEpoch(state: State, options: TurnOptions, replay: boolean): 
   }
   // With no tool to be called the array is kept as it is: changing it would only cost the cache.
   if (options.tool_choice.type === "none" && epoch.accepted) return {};
-  return planTools(epoch, options.toolset.tools);
+  return planTools(epoch, options.toolset.tools, state.appends);
 }
 
 /** What a set of results may change: tools that can be appended. Nothing else before an input. */
@@ -43,7 +43,7 @@ export function planResumed(state: State, options: TurnOptions): EpochPlan {
   return plan.change ? { change: plan.change } : {};
 }
 
-function planTools(epoch: NonNullable<State["epoch"]>, wanted: Record<string, string>): EpochPlan {
+function planTools(epoch: Epoch, wanted: Record<string, string>, appends: boolean): EpochPlan {
   const removed = Object.keys(epoch.active).filter((name) => !Object.hasOwn(wanted, name));
   const added = Object.keys(wanted).filter((name) => !Object.hasOwn(epoch.active, name));
   const redefined = Object.keys(wanted).some(
@@ -52,7 +52,7 @@ function planTools(epoch: NonNullable<State["epoch"]>, wanted: Record<string, st
   if (removed.length === 0 && added.length === 0 && !redefined) return {};
   // Nothing of this epoch is worth keeping yet, and its tools may be why.
   if (!epoch.accepted || redefined) return { cut: TOOLS_CHANGED };
-  if (rulesOf(epoch.model).tool_changes) return { change: { added, removed } };
+  if (appends && rulesOf(epoch.model).tool_changes) return { change: { added, removed } };
   // Tools that are not offered stay in the array; a call to one is answered with an error.
   return added.length === 0 ? {} : { cut: TOOLS_CHANGED };
 }

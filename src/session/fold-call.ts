@@ -98,7 +98,7 @@ function counted(state: State, body: CallEndedBody): State {
 
 function acceptedContext(state: State, body: CallEndedBody, mark: number | null): State {
   const tokens = body.usage ? promptTokens(body.usage) : state.context.tokens;
-  const epoch = state.epoch && { ...state.epoch, accepted: true };
+  const epoch = state.epoch && { ...state.epoch, accepted: true, unaccepted_change: false };
   const context = { ...state.context, mark, tokens };
   // An answer that broke off may still be refused when it is asked for again.
   if (body.end === "failed") return { ...state, epoch, context };

@@ -47,6 +47,7 @@ export function begin(row: RowOf<"session.created">): State {
     call: null,
     queue: [],
     epoch: null,
+    appends: true,
     context: {
       start: row.seq,
       inputs: [],
@@ -148,6 +149,7 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     active: from.options.toolset.tools,
     defined: from.options.toolset.tools,
     accepted: false,
+    unaccepted_change: false,
   };
   const inputs = repeats ? state.context.inputs : [...state.context.inputs, from.seq];
   return { ...state, turns: state.turns + 1, turn, epoch, context: { ...state.context, inputs } };
@@ -162,7 +164,7 @@ function changed(state: State, change: ToolChange | undefined, toolset: Toolset)
     active[name] = toolset.tools[name] ?? "";
     defined[name] = active[name];
   }
-  return { ...state, epoch: { ...state.epoch, active, defined } };
+  return { ...state, epoch: { ...state.epoch, active, defined, unaccepted_change: true } };
 }
 
 function onInput(before: State, row: RowOf<"input">): State {
@@ -270,19 +272,22 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
     return withTurn({ ...state, context: next }, (open) => ({ ...open, dropped: true }));
   }
   if (!turn) return state;
-  const gone = reason === "gone";
+  // After an attempt the API has refused the epoch; before one the message needs another.
+  const refused = turn.step.weight > 0;
   const epoch = {
     seq: row.seq,
-    // A new model waits for the next message; thinking may be gone in the middle of a turn.
-    model: gone && state.epoch ? state.epoch.model : state.config.model,
+    // A new model waits for the next message.
+    model: refused && state.epoch ? state.epoch.model : state.config.model,
     base: turn.options.toolset,
     active: turn.options.toolset.tools,
     defined: turn.options.toolset.tools,
     accepted: false,
+    unaccepted_change: false,
   };
   if (start === undefined) {
-    const open = { ...turn, stripped: turn.stripped || gone };
-    return { ...state, epoch, turn: open, context: { ...context, mark: null } };
+    const open = { ...turn, stripped: turn.stripped || refused };
+    const appends = state.appends && !(refused && reason === "tools");
+    return { ...state, epoch, appends, turn: open, context: { ...context, mark: null } };
   }
   const { seq, media } = turn.input;
   const waiting = state.queue.reduce((bytes, one) => bytes + one.media, 0);

@@ -5,7 +5,7 @@
  */
 import { openStream, type Upstream } from "../model/client.ts";
 import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
-import { CallFailed, classify, nextAttempt } from "../model/retry.ts";
+import { CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
 import type { Fact, Row } from "../shared/rows.ts";
 import { addAnswer, addCut, addFailure, interruptedFacts } from "./answer.ts";
@@ -17,6 +17,7 @@ import { type Action, next } from "./next.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
 import { endTurn } from "./settle.ts";
+import type { Epoch } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** Previews are joined to one frame per this many milliseconds. */
@@ -211,8 +212,9 @@ export class Loop {
     const model = epoch?.model ?? draft.state.config.model;
     const why = classify(failed.failure, { model, at: draft.at });
     addFailure(draft, attempt);
-    if (why.code === "thinking_rejected" && !turn.stripped) {
-      addStrip(draft, attempt.call, why.message);
+    const reason = refusedEpoch(why, epoch);
+    if (reason && !turn.stripped) {
+      addNewEpoch(draft, attempt.call, why, reason);
       return;
     }
     const step = draft.state.turn?.step ?? turn.step;
@@ -243,16 +245,26 @@ export class Loop {
 }
 
 /**
- * The API does not take the thinking that it gave, as after a change of the key's organization.
- * Nothing that was just sent is at fault: all thinking is left out, and the call made once more.
+ * What the API refuses although the message is not at fault: thinking that it gave itself, as after
+ * a change of the key's organization, or an appended change of tools that a gateway does not know.
  */
-function addStrip(draft: Draft, call: number, message: string): void {
+function refusedEpoch(why: Classified, epoch: Epoch | null): "gone" | "tools" | null {
+  if (why.code === "thinking_rejected") return "gone";
+  return why.code === "tool_change_rejected" && epoch?.unaccepted_change ? "tools" : null;
+}
+
+/** Leaves out all thinking, sends the turn's tools as the request's own, and tries once more. */
+function addNewEpoch(
+  draft: Draft,
+  call: number,
+  { code, message }: Classified,
+  reason: "gone" | "tools",
+): void {
   const { turn } = draft.state;
   if (!turn) return;
   const retry = { attempt: turn.step.attempt + 1, at: draft.at };
-  const body = { turn: turn.turn, call, code: "thinking_rejected", message, retry };
-  draft.add({ type: "failure", body });
-  const cut = { reason: "gone", message: `${message} It was left out.` } as const;
+  draft.add({ type: "failure", body: { turn: turn.turn, call, code, message, retry } });
+  const cut = { reason, message: `${message} Earlier thinking was left out.` };
   draft.add(cutFact(turn.turn, cut, null));
 }
 

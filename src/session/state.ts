@@ -102,7 +102,7 @@ export interface OpenTurn {
   tools: OpenTool[];
   /** Results came in since the last call. */
   results: boolean;
-  /** All thinking was left out because the API did not take it. */
+  /** The turn has begun a new epoch because the API refused the old one. */
   stripped: boolean;
   /** Something it had appended was left out of the context again. */
   dropped: boolean;
@@ -138,6 +138,8 @@ export interface Epoch {
   defined: Record<string, string>;
   /** A request of it was accepted, so its prefix is worth keeping. */
   accepted: boolean;
+  /** A change of tools was appended, and no request with it was accepted yet. */
+  unaccepted_change: boolean;
 }
 
 export interface Context {
@@ -189,6 +191,8 @@ export interface State {
   call: OpenCall | null;
   queue: Queued[];
   epoch: Epoch | null;
+  /** The API takes appended changes of tools; a gateway before it may not know them. */
+  appends: boolean;
   context: Context;
   /** The last turn's message, how it ended, and whether the context still holds it. */
   last: {

@@ -175,6 +175,16 @@ describe("classify", () => {
     }
   });
 
+  it("knows a complaint about appended changes of tools", () => {
+    for (const said of [
+      "messages.3.content.0.type: Input tag 'tool_addition' found does not match any of the expected tags",
+      "messages.3.role: Input should be 'user' or 'assistant'",
+      "Unexpected value(s) `inline-tools-2026-09-15` for the `anthropic-beta` header",
+    ]) {
+      expect(verdict(invalid(said))).toBe("final tool_change_rejected cut");
+    }
+  });
+
   it("knows an empty balance", () => {
     const failure = invalid("Your credit balance is too low to access the Anthropic API.");
     expect(verdict(failure)).toBe("final billing");

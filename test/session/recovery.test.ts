@@ -343,3 +343,20 @@ test("a refusal leaves out an interrupted exchange before it too, which may be i
   expect(sent).toContain("hello");
   expect(sent).not.toMatch(/something bad|go on/);
 });
+
+test("a gateway that does not know appended tools gets them as its own, and is not asked again", async () => {
+  const session = await sessions.create();
+  const unknown = "messages.3.content.0.type: Input tag 'tool_addition' is not expected";
+  sessions.script([thinking("hm"), text("one")], httpError(400, { message: unknown }), text("two"));
+  await session.turn("first", { tools: A });
+  expect(await session.turn("second", { tools: toolset("b") })).toMatchObject({
+    outcome: "completed",
+  });
+  sessions.script(text("three"));
+  expect(await session.turn("third", { tools: A })).toMatchObject({ outcome: "completed" });
+  expect(sessions.requests.length).toBe(4);
+  const roles = sessions.requests.map((_, i) => sessions.messages(i).map(({ role }) => role));
+  expect(roles.map((list) => list.includes("system"))).toEqual([false, true, false, false]);
+  const cuts = (await session.rows()).filter((row) => row.type === "context.cut");
+  expect(cuts).toMatchObject([{ body: { reason: "tools" } }, { body: { reason: "tools" } }]);
+});
