@@ -27,7 +27,7 @@ export function sessionInfo(state: State): SessionInfo {
     usage: state.usage,
     cost_usd: state.cost_usd,
     created_at: state.created_at,
-    updated_at: state.updated_at,
+    updated_at: state.at,
   };
 }
 

@@ -12,24 +12,21 @@ import {
 } from "./state.ts";
 
 export function onCallStarted(state: State, row: RowOf<"call.started">): State {
-  const { n, attempt, epoch, marks } = row.body;
+  const { n, marks } = row.body;
   const mark = marks.at(-1) ?? null;
-  return withTurn(
-    { ...state, call: { seq: row.seq, at: row.at, n, attempt, epoch, mark } },
-    (turn) => ({
-      ...turn,
-      n,
-      step: { ...turn.step, first_at: turn.step.first_at ?? row.at, retry_at: null },
-    }),
-  );
+  return withTurn({ ...state, call: { seq: row.seq, at: row.at, mark } }, (turn) => ({
+    ...turn,
+    n,
+    step: { ...turn.step, first_at: turn.step.first_at ?? row.at, retry_at: null },
+  }));
 }
 
 export function onToolBlock(state: State, row: RowOf<"block.tool">): State {
-  const { call, i, block, runner, gate, partial } = row.body;
+  const { call, i, block, gate, partial } = row.body;
   // Nobody can run a call whose input was cut.
   if (partial) return state;
   const name = typeof block.name === "string" ? block.name : "";
-  const tool = { id: `call_${call}_${i}`, seq: row.seq, name, runner, gate, started: false };
+  const tool = { id: `call_${call}_${i}`, seq: row.seq, name, gate };
   return withTurn(state, (turn) => ({ ...turn, tools: [...turn.tools, tool] }));
 }
 
@@ -51,7 +48,6 @@ export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
           step: FIRST_STEP,
           results: false,
           last: {
-            seq: body.call,
             stop_reason: body.stop_reason,
             empty: body.blocks === 0,
             after_results: turn.results,
@@ -79,7 +75,6 @@ function counted(state: State, body: CallEndedBody): State {
     cost === null || body.cost_usd === null ? null : cost + body.cost_usd;
   const next = {
     ...state,
-    calls: state.calls + 1,
     usage: addUsage(state.usage, usage),
     cost_usd: priced(state.cost_usd),
   };

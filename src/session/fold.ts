@@ -35,12 +35,10 @@ export function begin(row: RowOf<"session.created">): State {
     seq: row.seq,
     at: row.at,
     created_at: row.at,
-    updated_at: row.at,
     deleted: false,
     config: { model, title, metadata },
     toolset: placed(toolset, row.seq),
     turns: 0,
-    calls: 0,
     usage: NO_USAGE,
     cost_usd: 0,
     turn: null,
@@ -65,7 +63,7 @@ export function begin(row: RowOf<"session.created">): State {
 
 /** The state after `row`. */
 export function fold(before: State, row: Row): State {
-  const state = remember({ ...before, seq: row.seq, at: row.at, updated_at: row.at }, row);
+  const state = remember({ ...before, seq: row.seq, at: row.at }, row);
   switch (row.type) {
     case "session.created":
       return begin(row);
@@ -89,11 +87,6 @@ export function fold(before: State, row: Row): State {
       return onCallEnded(state, row);
     case "failure":
       return onFailure(state, row);
-    case "tool.started":
-      return withTurn(state, (turn) => ({
-        ...turn,
-        tools: turn.tools.map((t) => (t.id === row.body.tool ? { ...t, started: true } : t)),
-      }));
     case "tool.ended":
       return onToolEnded(state, row);
     case "context.cut":

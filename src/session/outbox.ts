@@ -97,6 +97,6 @@ export function summaryOf(session: string, store: Store): SessionSummary {
     usage: state.usage,
     cost_usd: state.cost_usd,
     created_at: state.created_at,
-    updated_at: state.updated_at,
+    updated_at: state.at,
   };
 }

@@ -16,9 +16,6 @@ import type {
 export interface OpenCall {
   seq: number;
   at: number;
-  n: number;
-  attempt: number;
-  epoch: number;
   /** Ordinal of the last block with a cache breakpoint, or null. */
   mark: number | null;
 }
@@ -30,9 +27,7 @@ export interface OpenTool {
   /** Seq of its `block.tool` row. */
   seq: number;
   name: string;
-  runner: ToolBlockBody["runner"];
   gate: ToolBlockBody["gate"];
-  started: boolean;
 }
 
 /** What has been used since the last outcome. */
@@ -63,7 +58,6 @@ export interface Step {
 
 /** How the last successful call of a turn ended. */
 export interface LastCall {
-  seq: number;
   stop_reason: string | null;
   empty: boolean;
   /** The request ended with tool results. */
@@ -178,13 +172,11 @@ export interface State {
   seq: number;
   at: number;
   created_at: number;
-  updated_at: number;
   deleted: boolean;
   config: { model: string; title: string | null; metadata: JsonObject };
   /** The session's own tools; their definitions stand in row 1. */
   toolset: Toolset;
   turns: number;
-  calls: number;
   usage: Usage;
   cost_usd: number | null;
   turn: OpenTurn | null;
