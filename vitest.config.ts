@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // A line of the operator's log for each turn of each test would hide what the tests say.
+    onConsoleLog: (log) => !/^\{"event":"(turn|failure)"/.test(log),
     projects: [
       {
         plugins: [
@@ -15,6 +17,7 @@ export default defineConfig({
             },
           }),
         ],
+        define: { FAULT_POINTS: "true" },
         test: { name: "workerd", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**"] },
       },
       {

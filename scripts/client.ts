@@ -12,9 +12,12 @@ export interface Frame {
 
 /** The fields that are read here; a frame has more, and `data` differs with its event. */
 interface Data {
+  /** The number of the event's row. */
+  id?: number | string;
   turn_id?: string | null;
   output_text?: string;
   status?: string;
+  retryable?: boolean;
   data?: Readonly<Record<string, unknown>>;
 }
 
@@ -32,7 +35,8 @@ export interface TurnObject {
   tool_calls: { id: string; function: { name: string; arguments: string } }[];
 }
 
-class ApiError extends Error {
+/** The server answered, and not with a 2xx. */
+export class ApiError extends Error {
   readonly status: number;
   constructor(status: number, text: string) {
     super(`${status}: ${text}`);
@@ -69,11 +73,11 @@ export class Client {
 
   /** Posts a message and reads its stream. */
   streamTurn(id: string, body: object): AsyncGenerator<Frame> {
-    return this.#frames(`/api/sessions/${id}/turns`, { ...body, stream: true });
+    return this.frames(`/api/sessions/${id}/turns`, { ...body, stream: true });
   }
 
   streamResults(id: string, body: object): AsyncGenerator<Frame> {
-    return this.#frames(`/api/sessions/${id}/tool-results`, { ...body, stream: true });
+    return this.frames(`/api/sessions/${id}/tool-results`, { ...body, stream: true });
   }
 
   interrupt(id: string): Promise<{ interrupted: boolean }> {
@@ -82,10 +86,11 @@ export class Client {
 
   /** The session's stream behind a cursor; leaving the loop closes the connection. */
   events(id: string, after: string): AsyncGenerator<Frame> {
-    return this.#frames(`/api/sessions/${id}/events/stream`, undefined, { "last-event-id": after });
+    return this.frames(`/api/sessions/${id}/events/stream`, undefined, { "last-event-id": after });
   }
 
-  async *#frames(
+  /** The frames of any stream; leaving the loop closes the connection. */
+  async *frames(
     path: string,
     body: object | undefined,
     headers: Record<string, string> = {},

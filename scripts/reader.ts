@@ -53,11 +53,11 @@ export class Reader {
     }
   }
 
-  /** The frames that stand in the log, as `id event`. */
+  /** The frames that stand in the log, as `id event`, whatever of a message was seen before them. */
   get rows(): string[] {
     return this.frames
       .filter(({ event }) => !event.endsWith(".delta"))
-      .map(({ id, event }) => `${id} ${event}`);
+      .map(({ id, event }) => `${id.split(":")[0]} ${event}`);
   }
 
   /** All deltas of text so far. */

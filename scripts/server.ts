@@ -20,6 +20,8 @@ export interface ServerOptions {
   variables: Variables;
   /** Another Worker than Ledge's own: a test's. */
   configPath?: string;
+  /** Takes each line of the operator's log; without it they are dropped. */
+  onLogLine?: (line: string) => void;
 }
 
 export interface Server {
@@ -138,6 +140,11 @@ async function startWorker(options: ServerOptions, data: string): Promise<DevWor
       inspector: false,
       watch: false,
       logLevel: "warn",
+      structuredLogsHandler: ({ level, message }: { level: string; message: string }) => {
+        if (message.startsWith('{"event":')) options.onLogLine?.(message);
+        // What workerd says of itself, and what nothing foresaw.
+        else if (level === "error" || level === "warn") console.error(message);
+      },
     },
   });
 }

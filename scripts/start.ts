@@ -32,7 +32,7 @@ async function run(settings: Settings): Promise<void> {
 
 async function start(settings: Settings): Promise<Server> {
   try {
-    return await startServer(settings);
+    return await startServer({ ...settings, onLogLine: (line) => console.log(line) });
   } catch (error) {
     if (error instanceof CannotStart) fail(error.message);
     throw error;

@@ -142,6 +142,11 @@ export class Account extends DurableObject<Env> {
     return { kind: "removed" };
   }
 
+  /** The session was deleted, and its figures are kept. */
+  isDeleted(session: string): boolean {
+    return this.#ready && this.#isDeleted(session);
+  }
+
   #prepare(): void {
     if (this.#ready) return;
     makeSchema(this.#sql);

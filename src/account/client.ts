@@ -1,7 +1,7 @@
 import type { Env } from "../env.ts";
 import type { Account } from "./account.ts";
 
-type Methods = Pick<Account, "reserve" | "report" | "list" | "remove">;
+type Methods = Pick<Account, "reserve" | "report" | "list" | "remove" | "isDeleted">;
 
 /** The methods of an account's object, as a caller on the other side sees them. */
 export type AccountClient = {
@@ -23,5 +23,6 @@ export function accountOf(env: Pick<Env, "ACCOUNT">, id: string): AccountClient 
     report: (...args) => stub().report(...args),
     list: (...args) => stub().list(...args),
     remove: (...args) => stub().remove(...args),
+    isDeleted: (...args) => stub().isDeleted(...args),
   };
 }

@@ -6,9 +6,9 @@
 
 import type { SessionStub } from "../session/calls.ts";
 import { CLOSE_DELETED } from "../session/followers.ts";
-import { type Hello, PING, type Pushed } from "../session/wire.ts";
+import { type Hello, PING, type Pushed, type RowPage, type Rows } from "../session/wire.ts";
 import { clock } from "../shared/clock.ts";
-import { type Cursor, formatCursor } from "../shared/cursor.ts";
+import { type Cursor, formatCursor, wholePlace } from "../shared/cursor.ts";
 import { type Event, eventsOf, type Preview } from "../shared/events.ts";
 import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
@@ -16,8 +16,11 @@ import { type Inbox, openInbox } from "./inbox.ts";
 
 /** One thing that a follower sees. */
 export type Followed =
-  /** `live` is false while older rows are being read: the reader sets the pace then. */
-  | { kind: "row"; row: Row; events: Event[]; live: boolean }
+  /**
+   * `live` is false while older rows are being read: the reader sets the pace then. `offset` is how
+   * much was seen of the preview of a call that is open behind the row.
+   */
+  | { kind: "row"; row: Row; events: Event[]; live: boolean; offset: number }
   /** `cursor` is the place behind it. */
   | { kind: "preview"; preview: Preview; cursor: string }
   /** Everything that was there when the follower came has been seen. */
@@ -99,6 +102,7 @@ export class Follower {
       await pause(delay / 2 + (Math.random() * delay) / 2, signal);
       delay = Math.min(delay * 2, LONGEST_DELAY_MS);
     }
+    this.cancel();
     return null;
   }
 
@@ -134,10 +138,11 @@ export class Follower {
   }
 
   #cursor(): string {
+    const { from } = this.#options;
     const seq = this.#seq ?? 0;
-    return formatCursor(
-      this.#offset > 0 ? { kind: "preview", seq, offset: this.#offset } : { kind: "row", seq },
-    );
+    if (this.#offset > 0) return formatCursor({ kind: "preview", seq, offset: this.#offset });
+    // Still where the client was: the object knows whether it can have been there.
+    return formatCursor(from !== "head" && from.seq === seq ? from : { kind: "row", seq });
   }
 
   async *#readSocket(
@@ -185,11 +190,10 @@ export class Follower {
     } else if (this.#seq === null) {
       this.#seq = hello.head;
     }
+    if (begin === null) this.#view = hello.view;
     if (hello.behind || begin !== null) {
-      const end = yield* this.#catchUp(hello.head);
+      const end = yield* this.#catchUp(hello.head, begin !== null);
       if (end) return end;
-    } else {
-      this.#view = hello.view;
     }
     yield* this.#rows(hello.rows, true);
     yield* this.#previews(hello.previews);
@@ -197,19 +201,32 @@ export class Follower {
     return null;
   }
 
-  /** Reads pages at the reader's pace, up to the row `to`. */
-  async *#catchUp(to: number): AsyncGenerator<Followed, FollowEnd | null | "lost"> {
-    for (;;) {
-      const after = this.#seq ?? 0;
-      // The object may die between two pages as it may between two messages.
-      const page = await this.#session
-        .page(after, PAGE_ROWS, null, to)
-        .catch(() => "lost" as const);
+  /**
+   * Reads pages at the reader's pace, up to the row `to`. `rewound`: the view there is not known and
+   * has to come with the first page.
+   */
+  async *#catchUp(
+    to: number,
+    rewound = false,
+  ): AsyncGenerator<Followed, FollowEnd | null | "lost"> {
+    for (let first = true; ; first = false) {
+      const page = await this.#page(to, rewound && first);
       if (page === "lost") return page;
       if (!page) return { kind: "not_found" };
-      this.#view = page.view;
+      if ("view" in page) this.#view = page.view;
       yield* this.#rows(page.rows, false);
       if (!page.more) return null;
+    }
+  }
+
+  /** The next page; `lost` when the object died, as it may between two pages. */
+  async #page(to: number, withView: boolean): Promise<Rows | RowPage | "lost" | null> {
+    const after = this.#seq ?? 0;
+    try {
+      if (withView) return await this.#session.page(after, PAGE_ROWS, to);
+      return await this.#session.rows(after, PAGE_ROWS, to);
+    } catch {
+      return "lost";
     }
   }
 
@@ -220,22 +237,35 @@ export class Follower {
       this.#seq = row.seq;
       const events = eventsOf(row, this.#view);
       for (const event of events) this.#view = reduce(this.#view, event);
-      // The offset goes on while its call is open, and means nothing afterwards.
-      if (row.type === "call.started" || row.type === "call.ended") this.#offset = 0;
-      yield { kind: "row", row, events, live };
+      if (endsPreview(row)) this.#offset = 0;
+      yield { kind: "row", row, events, live, offset: this.#offset };
     }
   }
 
   *#previews(previews: readonly Preview[]): Generator<Followed> {
     for (const preview of previews) {
-      const end = preview.offset + preview.text.length;
-      if (end <= this.#offset) continue;
-      const fresh = preview.text.slice(Math.max(0, this.#offset - preview.offset));
-      this.#offset = end;
-      const shown = { ...preview, text: fresh, offset: end - fresh.length };
-      yield { kind: "preview", preview: shown, cursor: this.#cursor() };
+      const unseen = unseenPart(preview, this.#offset);
+      if (!unseen) continue;
+      this.#offset = unseen.offset + unseen.text.length;
+      yield { kind: "preview", preview: unseen, cursor: this.#cursor() };
     }
   }
+}
+
+/** An offset goes on while its call is open; the blocks of a call are written with its end. */
+export const endsPreview = ({ type }: Row): boolean =>
+  type.startsWith("call.") || type.startsWith("block.");
+
+/**
+ * What of a preview a client lacks that has seen `offset` units of its call. One that says it has
+ * half of a surrogate pair gets both halves.
+ */
+export function unseenPart(preview: Preview, offset: number): Preview | null {
+  const end = preview.offset + preview.text.length;
+  if (end <= offset) return null;
+  const at = Math.max(0, offset - preview.offset);
+  const text = preview.text.slice(wholePlace(preview.text, at));
+  return { ...preview, text, offset: end - text.length };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

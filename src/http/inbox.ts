@@ -1,8 +1,15 @@
 /** The messages of one WebSocket as a queue, with a watch for connections that are half open. */
+import { PONG } from "../session/wire.ts";
 import { clock } from "../shared/clock.ts";
 
+/**
+ * So many characters may wait for a reader that takes its time. With more the socket is given up:
+ * the reader gets what waits, and then dials again from where it is.
+ */
+const MAX_WAITING = 1_000_000;
+
 export interface Inbox {
-  /** The next message, or null when the socket is closed. */
+  /** The next message, or null when the socket is closed and none waits. */
   next(): Promise<string | null>;
   /** Something came: the connection worked. */
   readonly heard: boolean;
@@ -22,7 +29,9 @@ export interface InboxOptions {
 /** Accepts the socket and queues what it brings. */
 export function openInbox(socket: WebSocket, { pingMs, silenceMs, ping }: InboxOptions): Inbox {
   const messages: string[] = [];
-  let waiting: (() => void) | null = null;
+  /** Characters of the messages that wait. */
+  let waiting = 0;
+  let reader: (() => void) | null = null;
   let heardAt = clock.now();
   let heard = false;
   let open = true;
@@ -30,8 +39,8 @@ export function openInbox(socket: WebSocket, { pingMs, silenceMs, ping }: InboxO
   let stopPings = (): void => {};
 
   const wake = (): void => {
-    waiting?.();
-    waiting = null;
+    reader?.();
+    reader = null;
   };
   const shut = (closeCode: number): void => {
     if (!open) return;
@@ -40,10 +49,13 @@ export function openInbox(socket: WebSocket, { pingMs, silenceMs, ping }: InboxO
     stopPings();
     wake();
   };
+  const giveUp = (): void => {
+    closeSocket(socket);
+    shut(1006);
+  };
   const beat = (): void => {
-    if (clock.now() - heardAt > silenceMs) {
-      closeSocket(socket);
-      shut(1006);
+    if (clock.now() - heardAt >= silenceMs) {
+      giveUp();
       return;
     }
     socket.send(ping);
@@ -53,8 +65,14 @@ export function openInbox(socket: WebSocket, { pingMs, silenceMs, ping }: InboxO
   socket.addEventListener("message", ({ data }) => {
     heardAt = clock.now();
     // The answer to a ping says only that the connection lives.
-    if (typeof data !== "string" || data === "pong") return;
+    if (typeof data !== "string" || data === PONG || !open) return;
     heard = true;
+    // One message may be longer than all that may wait.
+    if (waiting >= MAX_WAITING) {
+      giveUp();
+      return;
+    }
+    waiting += data.length;
     messages.push(data);
     wake();
   });
@@ -67,10 +85,12 @@ export function openInbox(socket: WebSocket, { pingMs, silenceMs, ping }: InboxO
     async next() {
       while (open && messages.length === 0) {
         await new Promise<void>((resolve) => {
-          waiting = resolve;
+          reader = resolve;
         });
       }
-      return messages.shift() ?? null;
+      const message = messages.shift() ?? null;
+      waiting -= message?.length ?? 0;
+      return message;
     },
     get heard() {
       return heard;

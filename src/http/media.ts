@@ -3,6 +3,7 @@
  * hashed. What is large leaves the content and is stored beside it, by hash.
  */
 import { type Clock, clock as systemClock } from "../shared/clock.ts";
+import { drained } from "../shared/long-text.ts";
 import type {
   Base64Source,
   ContentBlock,
@@ -150,7 +151,7 @@ class Taker {
 
   async #fetch({ url }: UrlSource, { types, maxBase64 }: Limits, place: string) {
     const { allow, fetch, clock = systemClock } = this.#options;
-    const result = await guardedFetch(url, {
+    const result = await guardedFetch(String(url), {
       accept: types,
       maxBytes: Math.min(MAX_TOTAL_BYTES - this.#total, (maxBase64 / 4) * 3),
       timeoutMs: Math.max(this.#deadline - clock.now(), 0),
@@ -187,11 +188,38 @@ function decode({ media_type, data }: Base64Source, limits: Limits, place: strin
     const rule = `The data may have at most ${limits.maxBase64} base64 characters`;
     throw refuse(`${place} -> data`, "media_too_large", rule);
   }
+  const bytes = fromBase64(data);
+  if (bytes) return bytes;
+  const rule = "The data must be base64 with padding, and without a data: prefix";
+  throw refuse(`${place} -> data`, "base64_invalid", rule);
+}
+
+/** The bytes of a base64 text, which is dropped piece by piece; null when it is none. */
+function fromBase64(text: string): Uint8Array | null {
+  const bytes = new Uint8Array(Math.floor(text.length / 4) * 3);
+  let at = 0;
+  let rest = "";
+  let padded = false;
+  for (const piece of drained(text)) {
+    const characters = rest + piece.replace(/[ \t\n\f\r]+/g, "");
+    const whole = characters.length - (characters.length % 4);
+    rest = characters.slice(whole);
+    // Padding ends it, so nothing may come behind.
+    if (padded && characters !== "") return null;
+    padded = characters.endsWith("=", whole);
+    const part = decoded(characters.slice(0, whole), bytes.subarray(at));
+    if (part === null) return null;
+    at += part;
+  }
+  return rest === "" ? bytes.subarray(0, at) : null;
+}
+
+/** Decodes whole groups of four into `room`, and gives how many bytes they are; null for no base64. */
+function decoded(groups: string, room: Uint8Array): number | null {
   try {
-    return Uint8Array.fromBase64(data, { lastChunkHandling: "strict" });
+    return room.setFromBase64(groups, { lastChunkHandling: "strict" }).written;
   } catch {
-    const rule = "The data must be base64 with padding, and without a data: prefix";
-    throw refuse(`${place} -> data`, "base64_invalid", rule);
+    return null;
   }
 }
 

@@ -5,6 +5,7 @@
  * At this edge, what reads a request (body, fields, media, credentials) throws `ProblemError`;
  * `onError` answers it. A route may also return `respond(c, problem)`.
  */
+import { errorOf, writeLine } from "../shared/log-line.ts";
 import type { JsonObject } from "../shared/rows.ts";
 import type { HttpContext } from "./context.ts";
 
@@ -22,6 +23,7 @@ const TITLES = {
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
+  507: "Insufficient Storage",
 } as const;
 
 type ProblemStatus = keyof typeof TITLES;
@@ -95,6 +97,12 @@ export const methodNotAllowed = (allow: readonly string[]): Problem => ({
 
 export const conflict = (code: string, detail: string): Problem => ({ status: 409, code, detail });
 
+/** 409 for a cursor beyond the session's last row `head`. */
+export const cursorAhead = (head: number): Problem => ({
+  ...conflict("cursor_ahead", `The cursor is ahead of the session, whose last event is ${head}.`),
+  extra: { last_id: head },
+});
+
 export const tooLarge = (maxBytes: number): Problem => ({
   status: 413,
   code: "payload_too_large",
@@ -157,26 +165,15 @@ export const respond = (c: HttpContext, problem: Problem): Response =>
 /** `app.onError`: a thrown problem as it is; anything else as a 500 whose cause is in the log. */
 export function onError(error: Error, c: HttpContext): Response {
   if (error instanceof ProblemError) return respond(c, error.problem);
-  console.error(
-    JSON.stringify({
-      message: "unhandled error",
-      request_id: c.get("requestId"),
-      method: c.req.method,
-      path: c.req.path,
-      error: causeOf(error),
-    }),
-  );
+  writeLine({
+    event: "error",
+    what: "a request",
+    error: errorOf(error),
+    request_id: c.get("requestId"),
+    method: c.req.method,
+    path: c.req.path,
+  });
   return respond(c, INTERNAL);
-}
-
-/**
- * Kind and place of an error. Not its message: messages quote what they choke on, which may be a
- * key, a ticket or a piece of a conversation.
- */
-function causeOf(error: Error): { name: string; frames: string[] } {
-  const lines = error.stack?.split("\n") ?? [];
-  const frames = lines.map((line) => line.trim()).filter((line) => /^at .*:\d+:\d+\)?$/.test(line));
-  return { name: error.name, frames: frames.slice(0, 10) };
 }
 
 /** `app.notFound`. */

@@ -1,5 +1,6 @@
 /** Moves what a follower sees into an SSE stream, at the pace that the client can take. */
 import { type Cursor, formatCursor } from "../shared/cursor.ts";
+import { errorOf, writeLine } from "../shared/log-line.ts";
 import type { FollowEnd, Followed } from "./follow.ts";
 import { type FrameBody, previewFrames, rowFrames, type StreamEncoder } from "./frames.ts";
 import type { SseFrame, SseStream } from "./sse.ts";
@@ -7,16 +8,16 @@ import type { SseFrame, SseStream } from "./sse.ts";
 export type FollowStream = AsyncGenerator<Followed, FollowEnd | null>;
 
 /**
- * Pumps until the following ends, and ends the response. `seen` is the cursor of a client that has
- * been here before: the frames that it counts are not sent again.
+ * Pumps until the following ends, and ends the response. `seen` is the place at which it begins: the
+ * frames that it counts were sent before.
  */
 export async function pump(
   sse: SseStream,
   followed: FollowStream,
   encoder: StreamEncoder,
-  seen: Cursor | null,
+  seen: Cursor,
 ): Promise<void> {
-  let last = seen ? formatCursor(seen) : "0";
+  let last = formatCursor(seen);
   try {
     for (;;) {
       const step = await followed.next();
@@ -31,18 +32,18 @@ export async function pump(
       if (step.value.kind === "row" && !step.value.live) await sse.drained();
     }
   } catch (error) {
-    console.error("stream failed:", error instanceof Error ? error.message : "unknown error");
+    writeLine({ event: "error", what: "a stream", error: errorOf(error) });
     await sse.end(errorFrame(last, INTERNAL));
   } finally {
     await followed.return(null);
   }
 }
 
-function framesOf(item: Followed, encoder: StreamEncoder, seen: Cursor | null): SseFrame[] {
+function framesOf(item: Followed, encoder: StreamEncoder, seen: Cursor): SseFrame[] {
   switch (item.kind) {
     case "row": {
-      const frames = rowFrames(item.row.seq, encoder.row(item.row, item.events));
-      const partly = seen?.kind === "frames" && item.row.seq === seen.seq + 1;
+      const frames = rowFrames(item.row.seq, encoder.row(item.row, item.events), item.offset);
+      const partly = seen.kind === "frames" && item.row.seq === seen.seq + 1;
       return partly ? frames.slice(seen.frames) : frames;
     }
     case "preview":

@@ -3,19 +3,20 @@
  * and JSON are the same following; JSON folds it to the outcome.
  */
 import type { SessionStub } from "../session/calls.ts";
-import type { Accepted, Refusal, Submission } from "../session/commands.ts";
+import type { Accepted, Refusal, Submission, SubmitAnswer } from "../session/commands.ts";
 import { clock } from "../shared/clock.ts";
-import { type Cursor, parseCursor } from "../shared/cursor.ts";
+import { atRow, type Cursor, isAhead, parseCursor } from "../shared/cursor.ts";
 import { isOutcome, type OutcomeEvent } from "../shared/events.ts";
 import type { JsonObject, Row } from "../shared/rows.ts";
 import type { HttpContext } from "./context.ts";
-import { Follower } from "./follow.ts";
+import { type FollowEnd, Follower } from "./follow.ts";
 import type { StreamEncoder } from "./frames.ts";
 import type { Media } from "./media.ts";
-import { conflict, type Problem, respond, unavailable } from "./problems.ts";
+import { conflict, cursorAhead, notFound, type Problem, respond, unavailable } from "./problems.ts";
 import { type FollowStream, pump } from "./pump.ts";
+import { resumed } from "./resume.ts";
 import { openSse } from "./sse.ts";
-import { submit } from "./submit.ts";
+import { type Parcel, pack, send } from "./submit.ts";
 
 /** How a surface says what became of a submission. */
 export interface InlineEncoder extends StreamEncoder {
@@ -27,10 +28,8 @@ export interface InlineEncoder extends StreamEncoder {
   accepted(accepted: Accepted): JsonObject;
 }
 
-export interface Run {
+interface Answering {
   session: SessionStub;
-  submission: Submission;
-  media: readonly Media[];
   /** SSE instead of JSON. */
   stream: boolean;
   encoder: InlineEncoder;
@@ -38,63 +37,76 @@ export interface Run {
   refused: (refusal: Refusal) => Problem;
 }
 
+export interface Run extends Answering {
+  submission: Submission;
+  media: readonly Media[];
+}
+
 /** Codes of failures that waiting mends, and for how long a client should, in seconds. */
 const RETRY_AFTER: Readonly<Record<string, number>> = { rate_limited: 30, overloaded: 10 };
 
-/** Submits and answers. */
-export async function run(c: HttpContext, what: Run): Promise<Response> {
-  const { session, submission } = what;
-  const left = new AbortController();
+type Admitted = Extract<SubmitAnswer, { ok: true }>;
+
+/**
+ * Submits and answers. What is submitted may be large, so it is packed here and nothing that lasts
+ * as long as the answer holds it.
+ */
+export function run(c: HttpContext, { submission, media, ...what }: Run): Promise<Response> {
   const waitMs = what.stream ? Number.POSITIVE_INFINITY : waitOf(c);
+  const sent: Submission = waitMs > 0 ? submission : { ...submission, detached: true };
+  return answered(c, what, pack(sent, media), waitMs);
+}
+
+async function answered(
+  c: HttpContext,
+  what: Answering,
+  parcel: Parcel,
+  waitMs: number,
+): Promise<Response> {
+  const { session } = what;
+  const left = new AbortController();
   // The dial leaves together with the submission: their order does not matter to what is read.
-  const follower = waitMs > 0 ? follow(session, submission, left.signal, "head") : null;
+  const follower =
+    waitMs > 0
+      ? new Follower(session, { from: "head", reads: parcel.id, signal: left.signal })
+      : null;
   try {
-    const sent: Submission = follower ? submission : { ...submission, detached: true };
-    const answer = await submit(session, sent, what.media);
+    const answer = await send(session, parcel);
     if (!answer.ok) {
       follower?.cancel();
       return respond(c, what.refused(answer.refusal));
     }
     const { accepted } = answer;
-    if (accepted.replayed) c.header("idempotency-replayed", "true");
-    if (!follower || accepted.input === null) return acceptedResponse(c, what, accepted);
-    return what.stream
-      ? streamed(c, what, follower, accepted, left)
-      : await folded(c, what, follower, accepted, left, waitMs);
+    const response =
+      !follower || accepted.input === null
+        ? acceptedResponse(c, what, accepted)
+        : what.stream
+          ? streamed(c, what, follower, answer, left)
+          : await folded(c, what, follower, accepted, left, waitMs);
+    // On a problem as well, which has no headers but its own.
+    if (accepted.replayed) response.headers.set("idempotency-replayed", "true");
+    return response;
   } catch (error) {
     follower?.cancel();
     throw error;
   }
 }
 
-const follow = (
-  session: SessionStub,
-  { submission }: Submission,
-  signal: AbortSignal,
-  from: Cursor | "head",
-): Follower => new Follower(session, { from, reads: submission, signal });
-
 function streamed(
   c: HttpContext,
-  what: Run,
+  what: Answering,
   follower: Follower,
-  accepted: Accepted,
+  { accepted, session: { seq: head } }: Admitted,
   left: AbortController,
 ): Response {
-  const sse = openSse({
-    signal: c.req.raw.signal,
-    headers: accepted.replayed ? { "idempotency-replayed": "true" } : {},
-  });
-  sse.closed.addEventListener("abort", () => left.abort(), { once: true });
-  const seen = resumedAt(c, accepted);
-  let followed: FollowStream;
-  if (seen) {
+  const seen = resumedAt(c, accepted) ?? atRow(accepted.s - 1);
+  if (isAhead(seen, head)) {
     follower.cancel();
-    followed = follow(what.session, what.submission, left.signal, seen).read();
-  } else {
-    followed = follower.read(accepted.s);
+    return respond(c, cursorAhead(head));
   }
-  c.executionCtx.waitUntil(pump(sse, own(followed, accepted), what.encoder, seen));
+  const sse = openSse({ signal: c.req.raw.signal, closed: left });
+  const followed = resumed(own(follower.read(accepted.s), accepted), seen);
+  c.executionCtx.waitUntil(pump(sse, followed, what.encoder, seen));
   return sse.response;
 }
 
@@ -107,7 +119,7 @@ function resumedAt(c: HttpContext, accepted: Accepted): Cursor | null {
 
 async function folded(
   c: HttpContext,
-  what: Run,
+  what: Answering,
   follower: Follower,
   accepted: Accepted,
   left: AbortController,
@@ -116,8 +128,14 @@ async function folded(
   const stop = () => left.abort();
   const cancelTimer = clock.after(waitMs, stop);
   c.req.raw.signal.addEventListener("abort", stop, { once: true });
+  // It may have left while its submission was on the way.
+  if (c.req.raw.signal.aborted) stop();
+  const followed = own(follower.read(accepted.s), accepted);
   try {
-    for await (const item of own(follower.read(accepted.s), accepted)) {
+    for (;;) {
+      const step = await followed.next();
+      if (step.done) return respond(c, unanswered(step.value, what, accepted, waitMs));
+      const item = step.value;
       if (item.kind !== "row") continue;
       if (item.row.type === "input.cancelled") return respond(c, cancelled(accepted));
       const outcome = item.events.find(isOutcome);
@@ -126,8 +144,8 @@ async function folded(
   } finally {
     cancelTimer();
     left.abort();
+    await followed.return(null);
   }
-  return respond(c, stillRunning(what, accepted, waitMs));
 }
 
 /** Only what belongs to the submission: from its first row to the outcome that names it. */
@@ -162,7 +180,12 @@ function belongs(row: Row, input: number | null, turn: number | null): boolean {
   return "turn" in row.body && row.body.turn === turn;
 }
 
-function outcomeResponse(c: HttpContext, what: Run, outcome: OutcomeEvent, row: Row): Response {
+function outcomeResponse(
+  c: HttpContext,
+  what: Answering,
+  outcome: OutcomeEvent,
+  row: Row,
+): Response {
   if (outcome.type !== "turn.failed") return c.json(what.encoder.answer(outcome, row));
   const { code, message, turn } = outcome.data;
   const wait = RETRY_AFTER[code];
@@ -171,7 +194,7 @@ function outcomeResponse(c: HttpContext, what: Run, outcome: OutcomeEvent, row: 
   return respond(c, { ...problem, extra: { turn, code } });
 }
 
-function acceptedResponse(c: HttpContext, what: Run, accepted: Accepted): Response {
+function acceptedResponse(c: HttpContext, what: Answering, accepted: Accepted): Response {
   const url = what.encoder.turnUrl(accepted.result ?? 0);
   return c.json(what.encoder.accepted(accepted), 202, { location: url });
 }
@@ -181,7 +204,18 @@ const cancelled = (accepted: Accepted): Problem => ({
   extra: { turn: `turn_${accepted.turn}` },
 });
 
-function stillRunning(what: Run, accepted: Accepted, waitMs: number): Problem {
+/** The following ended before the turn: with the session, or because the client waits no longer. */
+function unanswered(
+  end: FollowEnd | null,
+  what: Answering,
+  accepted: Accepted,
+  waitMs: number,
+): Problem {
+  if (end?.kind === "deleted" || end?.kind === "not_found") return notFound("Session");
+  return stillRunning(what, accepted, waitMs);
+}
+
+function stillRunning(what: Answering, accepted: Accepted, waitMs: number): Problem {
   const url = what.encoder.turnUrl(accepted.result ?? 0);
   return {
     status: 504,

@@ -10,12 +10,18 @@ export const MAX_PENDING_BYTES = 1024 * 1024;
 
 const HEARTBEAT_MS = 15_000;
 
+export const SSE_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no",
+};
+
 export interface SseFrame {
   /** The cursor after this frame. */
   id?: string;
   event?: string;
-  /** JSON text, in one line. */
-  data: string;
+  /** JSON text, in one line; of a long one the pieces, which are asked for once. */
+  data: string | Iterable<string>;
 }
 
 /**
@@ -44,8 +50,8 @@ export interface SseStream {
 export interface SseOptions {
   /** The request's signal. */
   signal: AbortSignal;
-  /** Further response headers. */
-  headers?: Readonly<Record<string, string>>;
+  /** The controller of the stream's `closed`, for what begins before the stream and ends with it. */
+  closed?: AbortController;
   clock?: Clock;
 }
 
@@ -61,11 +67,11 @@ export interface SseOptions {
  * });
  * return sse.response;
  */
-export function openSse({ signal, headers, clock = systemClock }: SseOptions): SseStream {
+export function openSse(options: SseOptions): SseStream {
+  const { signal, closed = new AbortController(), clock = systemClock } = options;
   const encoder = new TextEncoder();
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
-  const closed = new AbortController();
   let pendingBytes = 0;
   /** A frame larger than the limit is on its way; the first such one is not counted. */
   let largeFrame = false;
@@ -83,19 +89,26 @@ export function openSse({ signal, headers, clock = systemClock }: SseOptions): S
     writer.abort().catch(ignore);
   };
 
-  /** Queues `text`. A write resolves when the client has read it and rejects when it has left. */
-  const queue = (text: string): void => {
-    const bytes = encoder.encode(text);
+  /** Queues a text. A write resolves when the client has read it and rejects when it has left. */
+  const queue = (text: string | Iterable<string>): void => {
+    // What is large is encoded as it is read, and bytes are counted of everything else.
+    const encoded = typeof text === "string" || largeFrame ? encoder.encode(joined(text)) : null;
+    const bytes = encoded?.byteLength ?? Number.POSITIVE_INFINITY;
     // A message of 16 MB is one frame, and a client that is reading it is not slow.
-    const large = bytes.byteLength > MAX_PENDING_BYTES && !largeFrame;
+    const large = bytes > MAX_PENDING_BYTES && !largeFrame;
     if (large) largeFrame = true;
-    else pendingBytes += bytes.byteLength;
-    lastWrite = writer.write(bytes).then(() => {
-      if (large) largeFrame = false;
-      else pendingBytes -= bytes.byteLength;
-    }, leave);
+    else pendingBytes += bytes;
+    lastWrite = lastWrite
+      .then(() => (encoded ? writer.write(encoded) : writePieces(text)))
+      .then(() => {
+        if (large) largeFrame = false;
+        else pendingBytes -= bytes;
+      }, leave);
   };
-  const write = (text: string): SseWrite => {
+  const writePieces = async (pieces: Iterable<string>): Promise<void> => {
+    for (const piece of pieces) await writer.write(encoder.encode(piece));
+  };
+  const write = (text: string | Iterable<string>): SseWrite => {
     if (closed.signal.aborted) return "closed";
     if (pendingBytes >= MAX_PENDING_BYTES) return "slow";
     queue(text);
@@ -113,14 +126,7 @@ export function openSse({ signal, headers, clock = systemClock }: SseOptions): S
   else signal.addEventListener("abort", leave);
 
   return {
-    response: new Response(readable, {
-      headers: {
-        ...headers,
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-      },
-    }),
+    response: new Response(readable, { headers: SSE_HEADERS }),
     closed: closed.signal,
     get pendingBytes() {
       return pendingBytes;
@@ -132,19 +138,29 @@ export function openSse({ signal, headers, clock = systemClock }: SseOptions): S
       if (closed.signal.aborted) return;
       if (last) queue(format(last));
       close();
+      await lastWrite;
       await writer.close().catch(ignore);
     },
   };
 }
 
-function format({ id, event, data }: SseFrame): string {
+function format({ id, event, data }: SseFrame): string | Iterable<string> {
   const lines = [
-    ...(id === undefined ? [] : [`id: ${id}`]),
-    ...(event === undefined ? [] : [`event: ${event}`]),
-    `data: ${data}`,
+    ...(id === undefined ? [] : [`id: ${id}\n`]),
+    ...(event === undefined ? [] : [`event: ${event}\n`]),
   ];
-  return `${lines.join("\n")}\n\n`;
+  const before = `${lines.join("")}data: `;
+  return typeof data === "string" ? `${before}${data}\n\n` : around(before, data, "\n\n");
 }
+
+function* around(before: string, pieces: Iterable<string>, after: string): Generator<string> {
+  yield before;
+  yield* pieces;
+  yield after;
+}
+
+const joined = (text: string | Iterable<string>): string =>
+  typeof text === "string" ? text : [...text].join("");
 
 /** The client left: there is nobody to tell. */
 const ignore = (): void => {};

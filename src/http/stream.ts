@@ -6,7 +6,7 @@ import { type FollowEnd, type Followed, Follower } from "./follow.ts";
 import type { StreamEncoder } from "./frames.ts";
 import { notFound, respond } from "./problems.ts";
 import { type FollowStream, pump } from "./pump.ts";
-import { openSse } from "./sse.ts";
+import { openSse, SSE_HEADERS } from "./sse.ts";
 
 /** Streams a session's events behind `from`; 404 when there is no session. */
 export async function streamEvents(
@@ -15,14 +15,17 @@ export async function streamEvents(
   from: Cursor,
   encoder: StreamEncoder,
 ): Promise<Response> {
-  const left = new AbortController();
-  const follower = new Follower(session, { from, signal: left.signal });
-  const followed = follower.read();
+  const closed = new AbortController();
+  const followed = new Follower(session, { from, signal: closed.signal }).read();
   // The session answers at once with what it has, so a missing one is known before the headers.
   const first = await followed.next();
   if (first.done && first.value?.kind === "not_found") return respond(c, notFound("Session"));
-  const sse = openSse({ signal: c.req.raw.signal });
-  sse.closed.addEventListener("abort", () => left.abort(), { once: true });
+  if (c.req.method === "HEAD") {
+    // Nobody would read the body, nor leave it.
+    await followed.return(null);
+    return new Response(null, { headers: SSE_HEADERS });
+  }
+  const sse = openSse({ signal: c.req.raw.signal, closed });
   // Some clients wait for a first byte before they say that they are connected.
   sse.comment(`from ${formatCursor(from)}`);
   c.executionCtx.waitUntil(pump(sse, beginningWith(first, followed), encoder, from));

@@ -1,54 +1,95 @@
 /** Hands a submission to its session: media first, long bodies in parts, and again if need be. */
 import { ulid } from "ulid";
-import type { SessionStub } from "../session/calls.ts";
+import type { CreateAnswer, SessionStub } from "../session/calls.ts";
 import type { Submission, SubmitAnswer } from "../session/commands.ts";
 import { MEDIA_PIECE_BYTES } from "../session/media.ts";
 import { clock } from "../shared/clock.ts";
+import { isLight, jsonTexts } from "../shared/json-text.ts";
+import { errorOf, writeLine } from "../shared/log-line.ts";
+import { LONG_UNITS } from "../shared/long-text.ts";
+import type { SessionConfig } from "../shared/rows.ts";
 import type { Media } from "./media.ts";
 import { ProblemError, unavailable } from "./problems.ts";
 
-/** Characters of one part: a call between objects is limited, and is held in memory twice. */
-const PART_CHARACTERS = 4_000_000;
+/** UTF-16 units of one part: a call between objects is limited, and is held in memory twice. */
+const PART_UNITS = 1_000_000;
 const TRIES = 5;
 const FIRST_DELAY_MS = 50;
 
 /** The id by which a session knows a submission that reaches it twice. */
 export const newSubmissionId = (): string => ulid(clock.now());
 
+/** A submission on its way, which may be large: it is forgotten once the session has it. */
+export interface Parcel {
+  /** The submission's id. */
+  id: string;
+  content: { submission: Submission; media: readonly Media[] } | null;
+}
+
+export const pack = (submission: Submission, media: readonly Media[]): Parcel => ({
+  id: submission.submission,
+  content: { submission, media },
+});
+
+/** Packs and sends. */
+export const submit = (
+  session: SessionStub,
+  submission: Submission,
+  media: readonly Media[],
+): Promise<SubmitAnswer> => send(session, pack(submission, media));
+
 /**
  * Submits, and repeats the call when the object died under it: the submission's id makes the second
  * one answer what the first one did.
  */
-export async function submit(
-  session: SessionStub,
-  submission: Submission,
-  media: readonly Media[],
-): Promise<SubmitAnswer> {
-  const text = JSON.stringify(submission);
-  return repeatedly(async () => {
-    const answer = await deliver(session, submission, text);
+export async function send(session: SessionStub, parcel: Parcel): Promise<SubmitAnswer> {
+  const answer = await repeatedly(async () => {
+    if (!parcel.content) throw new Error("it was sent");
+    const { submission, media } = parcel.content;
+    const answer = await deliver(session, submission);
     const missing = answer.ok ? undefined : answer.refusal.missing;
     if (!missing) return answer;
     // The session asks for bytes only when it would take the submission.
     for (const one of media) if (missing.includes(one.sha256)) await upload(session, one);
-    return deliver(session, submission, text);
+    return deliver(session, submission);
+  });
+  parcel.content = null;
+  return answer;
+}
+
+/** Creates a session: `id` names the submission, as `submit` knows it. */
+export function create(
+  session: SessionStub,
+  id: string,
+  config: SessionConfig,
+): Promise<CreateAnswer> {
+  return repeatedly(async () => {
+    if (isLight(config, PART_UNITS)) return session.create(id, config);
+    const answer = await session.createStaged(id, await stage(session, id, config));
+    if (!answer.ok && answer.missing) throw new Error("parts are missing");
+    return answer;
   });
 }
 
-async function deliver(
-  session: SessionStub,
-  submission: Submission,
-  text: string,
-): Promise<SubmitAnswer> {
-  if (text.length <= PART_CHARACTERS) return session.submit(submission);
-  const parts = Math.ceil(text.length / PART_CHARACTERS);
-  for (let n = 0; n < parts; n++) {
-    const part = text.slice(n * PART_CHARACTERS, (n + 1) * PART_CHARACTERS);
-    await session.stage(submission.submission, n, part);
-  }
-  const answer = await session.submitStaged(submission.submission, parts);
+async function deliver(session: SessionStub, submission: Submission): Promise<SubmitAnswer> {
+  if (isLight(submission, LONG_UNITS)) return session.submit(submission);
+  // A `LongText` cannot cross to another object.
+  if (isLight(submission, PART_UNITS))
+    return session.submit(JSON.parse(JSON.stringify(submission)));
+  const id = submission.submission;
+  const answer = await session.submitStaged(id, await stage(session, id, submission));
   if (!answer.ok && answer.refusal.code === "parts_missing") throw new Error("parts are missing");
   return answer;
+}
+
+/** Sends the JSON text of `value`, and gives the number of its parts. */
+async function stage(session: SessionStub, id: string, value: object): Promise<number> {
+  let parts = 0;
+  for (const part of jsonTexts(value, PART_UNITS)) {
+    await session.stage(id, parts, part);
+    parts += 1;
+  }
+  return parts;
 }
 
 async function upload(session: SessionStub, { sha256, bytes }: Media): Promise<void> {
@@ -75,7 +116,7 @@ export async function repeatedly<T>(call: () => Promise<T>): Promise<T> {
 
 /** The message of what was thrown may quote anything, so the log has only its kind. */
 function unreachable(error: unknown): ProblemError {
-  console.error("a session or account failed:", error instanceof Error ? error.name : "unknown");
+  writeLine({ event: "error", what: "a call of a session or account", error: errorOf(error) });
   return new ProblemError(
     unavailable("unavailable", "The session could not be reached. Send the request again.", 1),
   );

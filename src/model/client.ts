@@ -3,11 +3,12 @@
  * It never repeats a call; that is a decision of retry.ts and a row of the log.
  */
 import { BaseAnthropic } from "@anthropic-ai/sdk/client";
-import type { Stream } from "@anthropic-ai/sdk/core/streaming";
+import { Stream } from "@anthropic-ai/sdk/core/streaming";
 import { APIError } from "@anthropic-ai/sdk/error";
 import { clock } from "../shared/clock.ts";
+import { eventIn } from "./event.ts";
 import type { StreamEvent } from "./message.ts";
-import type { ModelRequest } from "./request.ts";
+import type { EncodedRequest } from "./request-body.ts";
 import { CallFailed, type Failure, type RetryHeaders } from "./retry.ts";
 
 /** Where model calls go. */
@@ -39,6 +40,11 @@ export interface StreamOptions {
 
 const ANTHROPIC = "https://api.anthropic.com";
 
+/** Far above the longest answer: what sends more does not end, and would fill the memory. */
+const MAX_STREAM_BYTES = 32_000_000;
+/** An error is a sentence, a page of a proxy a little more. */
+const MAX_ERROR_BYTES = 64_000;
+
 /**
  * Sends one request and yields the events of its answer, `message_stop` as the last.
  *
@@ -46,7 +52,7 @@ const ANTHROPIC = "https://api.anthropic.com";
  */
 export async function* openStream(
   upstream: Upstream,
-  request: ModelRequest,
+  { body, betas }: EncodedRequest,
   { signal, onStart, firstByteMs = 300_000, stallMs = 90_000 }: StreamOptions,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   signal.throwIfAborted();
@@ -66,15 +72,26 @@ export async function* openStream(
     silence.heard();
     onStart?.({
       status: response.status,
-      request_id: response.headers.get("request-id"),
+      request_id: requestId(response.headers),
       ms: clock.now() - began,
     });
-    const type = response.headers.get("content-type") ?? "no content type";
-    if (response.ok && !type.startsWith("text/event-stream")) {
-      fail({ kind: "malformed", detail: `${type.slice(0, 40)} instead of an event stream` });
+    const type = mediaType(response.headers);
+    if (response.ok && type !== "text/event-stream") {
+      fail({ kind: "malformed", detail: `${type} instead of an event stream` });
+      // Nobody will read it, and it may not end.
+      response.body?.cancel().catch(() => {});
+      connection.signal.throwIfAborted();
     }
     if (response.body === null) return response;
-    const body = watchBody(response.body, silence.heard, connection.signal);
+    const body = watchBody(response.body, {
+      heard: silence.heard,
+      signal: connection.signal,
+      room: response.ok ? MAX_STREAM_BYTES : MAX_ERROR_BYTES,
+      // Of an error the beginning is enough.
+      full: () => {
+        if (response.ok) fail({ kind: "malformed", detail: "its answer does not end" });
+      },
+    });
     return new Response(body, { status: response.status, headers: response.headers });
   };
 
@@ -90,18 +107,26 @@ export async function* openStream(
       logLevel: "off",
       openTelemetry: false,
     });
-    const stream = await client.post<Stream<StreamEvent>>("/v1/messages", {
-      body: request.params,
-      headers: request.betas.length > 0 ? { "anthropic-beta": request.betas.join(",") } : {},
-      // A redirect would carry the key to another address.
-      fetchOptions: { redirect: "manual" },
-      signal: connection.signal,
-      stream: true,
-    });
+    const response = await client
+      .post("/v1/messages", {
+        body: body.take(),
+        headers: {
+          // The SDK sets it for what it encodes itself.
+          "content-type": "application/json",
+          ...(betas.length > 0 ? { "anthropic-beta": betas.join(",") } : {}),
+        },
+        // A redirect would carry the key to another address.
+        fetchOptions: { redirect: "manual" },
+        signal: connection.signal,
+        stream: true,
+      })
+      .asResponse();
     let first = true;
-    for await (const event of stream) {
+    for await (const frame of Stream.rawEvents(response)) {
       // A chunk may hold events behind the one at which the reader aborted.
       connection.signal.throwIfAborted();
+      const event = eventIn(frame);
+      if (event === null) continue;
       if (first) silence.tighten(stallMs);
       first = false;
       yield event;
@@ -112,7 +137,8 @@ export async function* openStream(
   } catch (error) {
     // The SDK gives an abort another face, so the reason is taken from its source.
     connection.signal.throwIfAborted();
-    throw error instanceof CallFailed ? error : new CallFailed(failureOf(error, sent, answered));
+    const failure = error instanceof CallFailed ? error.failure : failureOf(error, sent, answered);
+    throw new CallFailed(withoutKey(failure, upstream.apiKey));
   } finally {
     silence.stop();
     signal.removeEventListener("abort", abort);
@@ -124,19 +150,26 @@ export async function* openStream(
 function failureOf(error: unknown, sent: boolean, answered: boolean): Failure {
   if (!sent) return { kind: "unsent" };
   if (!answered) return { kind: "network" };
-  if (error instanceof SyntaxError) return { kind: "malformed", detail: "an event is not JSON" };
-  if (!(error instanceof APIError)) return { kind: "cut" };
+  if (!(error instanceof APIError) || error.status === undefined) return { kind: "cut" };
   const { status, type, errorCode, apiMessage } = error;
-  if (status === undefined) return { kind: "stream_error", type, message: apiMessage };
   return {
     kind: "http",
     status,
-    type,
+    type: textOr(type),
     error_code: errorCode,
-    message: apiMessage,
+    message: textOr(apiMessage),
     headers: retryHeaders(error.headers),
   };
 }
+
+/** A gateway may say in its error what it was sent. */
+function withoutKey(failure: Failure, key: string): Failure {
+  if (!("message" in failure) || failure.message === null || key.length < 8) return failure;
+  return { ...failure, message: failure.message.replaceAll(key, "[key]") };
+}
+
+/** The SDK's types are those of the API, and what answers need not be the API. */
+const textOr = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
 function retryHeaders(headers: Headers | undefined): RetryHeaders {
   const names = ["retry-after", "retry-after-ms", "x-should-retry"] as const;
@@ -146,6 +179,18 @@ function retryHeaders(headers: Headers | undefined): RetryHeaders {
     if (value != null) found[name] = value;
   }
   return found;
+}
+
+/** The API's id of the call, which clients and logs show, so only what has the form of one. */
+function requestId(headers: Headers): string | null {
+  const id = headers.get("request-id") ?? "";
+  return /^[\w.:-]{1,128}$/.test(id) ? id : null;
+}
+
+/** The media type without its parameters, in lower case; a text that says so where it is none. */
+function mediaType(headers: Headers): string {
+  const [type = ""] = (headers.get("content-type") ?? "").split(";");
+  return /^\s*([\w.+-]+\/[\w.+-]+)\s*$/.exec(type)?.[1]?.toLowerCase() ?? "no content type";
 }
 
 /** Calls `onSilence` once, after `ms` milliseconds without `heard`. */
@@ -172,16 +217,26 @@ function watchSilence(ms: number, onSilence: (ms: number) => void) {
   };
 }
 
+interface Watch {
+  /** Called for each chunk. */
+  heard: () => void;
+  signal: AbortSignal;
+  /** How many bytes are taken. */
+  room: number;
+  /** Called when there are more; the body ends there. */
+  full: () => void;
+}
+
 /**
- * The same bytes; each chunk is heard. An abort cancels the source, which ends a pending read even
- * where the source itself ignores it.
+ * The same bytes. An abort cancels the source, which ends a pending read even where the source
+ * itself ignores it.
  */
 function watchBody(
   body: ReadableStream<Uint8Array>,
-  heard: () => void,
-  signal: AbortSignal,
+  { heard, signal, room, full }: Watch,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
+  let left = room;
   const cancel = () => reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", () => void cancel(), { once: true });
   return new ReadableStream<Uint8Array>(
@@ -189,8 +244,11 @@ function watchBody(
       async pull(controller) {
         const { done, value } = await reader.read();
         heard();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        left -= value?.length ?? 0;
+        if (!done && left >= 0) return controller.enqueue(value);
+        if (left < 0) full();
+        controller.close();
+        if (!done) await cancel();
       },
       cancel,
     },

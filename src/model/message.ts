@@ -1,10 +1,13 @@
 /**
- * Builds the model's message from the events of its stream, and estimates the usage of one that
- * did not end. Pure: what it is given decides everything.
+ * Builds the model's message from the events of its stream. Pure: what it is given decides
+ * everything.
  */
-import type { Json, ModelBlock, Usage } from "../shared/rows.ts";
+import type { Json, ModelBlock } from "../shared/rows.ts";
+import { wellFormed } from "../shared/well-formed.ts";
+import { isCall, takesDelta } from "./blocks.ts";
 import type { PricedUsage } from "./prices.ts";
 import { CallFailed } from "./retry.ts";
+import { flatten, isCount, promptTokens } from "./usage.ts";
 
 /**
  * An event of the stream as parsed from JSON. The API adds events and fields over time, so only
@@ -23,7 +26,10 @@ export type Delta =
 /** A content block, as far as it has arrived. */
 export interface ReceivedBlock {
   i: number;
-  /** Exactly as received, fields that are not known included. */
+  /**
+   * As received, fields that are not known included. Only lone surrogates are replaced, or left
+   * out at the end of a part: the API refuses every request that carries one.
+   */
   block: ModelBlock;
   /** False while the block is open. */
   complete: boolean;
@@ -38,9 +44,6 @@ interface OpenBlock extends ReceivedBlock {
   json: string;
 }
 
-/** Characters of text in a token of current tokenizers, about: code has fewer, prose more. */
-const CHARACTERS_PER_TOKEN = 3.5;
-
 /**
  * The message of one attempt.
  *
@@ -54,6 +57,7 @@ export class MessageAccumulator {
   #stopped = false;
   #blocks: OpenBlock[] = [];
   #usage: Record<string, unknown> = {};
+  #outputReported = false;
   #stopReason: string | null = null;
   #stopDetails: Json = null;
   #characters = 0;
@@ -117,14 +121,22 @@ export class MessageAccumulator {
 
   /** All blocks so far in order; the last may be open. */
   get blocks(): ReceivedBlock[] {
-    return this.#blocks.map(({ json, ...received }) =>
-      received.complete || json === "" ? received : { ...received, raw_input: json },
-    );
+    return this.#blocks.map(({ json, ...received }) => {
+      if (received.complete) return received;
+      const open = { ...received, block: asPart(received.block) };
+      return json === "" ? open : { ...open, raw_input: json };
+    });
   }
 
   /** Usage as reported so far, or null before `message_start`. */
   get usage(): PricedUsage | null {
     return this.#started ? flatten(this.#usage) : null;
+  }
+
+  /** The end of the message has told what all of it used: no prompt and answer are without tokens. */
+  get usageComplete(): boolean {
+    const { usage } = this;
+    return this.#outputReported && usage !== null && promptTokens(usage) > 0;
   }
 
   #start(event: StreamEvent): void {
@@ -135,12 +147,13 @@ export class MessageAccumulator {
   }
 
   #startBlock(event: StreamEvent): Delta | null {
-    const { index, content_block: block } = event;
+    const { index, content_block } = event;
     if (!this.#started) throw malformed("a content block before message_start");
-    if (!isBlock(block)) throw malformed("a content block without a type");
+    if (!isBlock(content_block)) throw malformed("a content block without a type");
     // Indexes count up from 0, so this also refuses one that was used before.
-    if (index !== this.#blocks.length) throw malformed(`content block ${index} out of order`);
-    this.#blocks.push({ i: index, block: { ...block }, complete: false, json: "" });
+    if (index !== this.#blocks.length) throw malformed(`${place(index)} out of order`);
+    const block = this.#checked({ ...content_block });
+    this.#blocks.push({ i: index, block, complete: false, json: "" });
     const text = typeof block.text === "string" ? block.text : "";
     if (block.type === "text" && text !== "") return this.#grew({ i: index, kind: "text", text });
     const thinking = typeof block.thinking === "string" ? block.thinking : "";
@@ -150,11 +163,27 @@ export class MessageAccumulator {
     return isToolUse(block) ? { i: index, kind: "tool", ...nameOf(block), text: "" } : null;
   }
 
+  /** A call that cannot be told from another, or not be sent back with its result, is none. */
+  #checked(block: ModelBlock): ModelBlock {
+    if (!isCall(block)) return block;
+    const { id, name } = nameOf(block);
+    if (id === "" || name === "") throw malformed("a tool call without an id or a name");
+    if (this.#blocks.some((one) => isCall(one.block) && one.block.id === id)) {
+      throw malformed("two tool calls with one id");
+    }
+    const input = block.input ?? {};
+    if (!isRecord(input)) throw malformed("a tool call whose input is no object");
+    return { ...block, input };
+  }
+
   #delta(event: StreamEvent): Delta | null {
     const { delta } = event;
     const open = this.#open(event);
     if (!isRecord(delta)) throw malformed("content_block_delta without a delta");
     const { i, block } = open;
+    if (!takesDelta(block, delta.type)) {
+      throw malformed(`a ${delta.type} in a ${block.type} block`);
+    }
     switch (delta.type) {
       case "text_delta": {
         const text = stringIn(delta, "text");
@@ -195,10 +224,10 @@ export class MessageAccumulator {
   #stopBlock(event: StreamEvent): void {
     const open = this.#open(event);
     open.complete = true;
-    if (open.json === "") return;
-    const input = parseObject(open.json);
+    const input = open.json === "" ? undefined : parseObject(open.json);
     if (input === null) open.raw_input = open.json;
-    else open.block.input = input;
+    else if (input !== undefined) open.block.input = input;
+    open.block = wellFormedBlock(open.block);
   }
 
   #amend(event: StreamEvent): void {
@@ -209,8 +238,10 @@ export class MessageAccumulator {
       if (delta.stop_details != null) this.#stopDetails = jsonIn(delta, "stop_details");
     }
     if (!isRecord(usage)) return;
+    this.#outputReported ||= isCount(usage.output_tokens);
     for (const [field, value] of Object.entries(usage)) {
-      if (value !== null) this.#usage[field] = value;
+      const worse = isCount(this.#usage[field]) && !isCount(value);
+      if (value !== null && !worse) this.#usage[field] = value;
     }
   }
 
@@ -225,7 +256,7 @@ export class MessageAccumulator {
 
   #open({ index }: StreamEvent): OpenBlock {
     const block = typeof index === "number" ? this.#blocks[index] : undefined;
-    if (block === undefined || block.complete) throw malformed(`no open content block ${index}`);
+    if (block === undefined || block.complete) throw malformed(`no open ${place(index)}`);
     return block;
   }
 
@@ -235,73 +266,10 @@ export class MessageAccumulator {
   }
 }
 
-/**
- * Usage of a call that did not tell how much it used: interrupted, cut, or lost with the object.
- * Input is what `message_start` said, or else the last known size of the prompt, all of it fresh.
- * Output is counted from the characters received, thinking included, at 3.5 to a token.
- */
-export function estimateUsage(call: {
-  /** Usage from `message_start`, or null when it was not seen. */
-  reported: PricedUsage | null;
-  /** Tokens of the session's last known prompt. */
-  promptTokens: number;
-  /** UTF-16 units of text, thinking and partial JSON received. */
-  characters: number;
-}): PricedUsage {
-  const reported = call.reported ?? {
-    input_tokens: call.promptTokens,
-    output_tokens: 0,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
-  };
-  const output = Math.ceil(call.characters / CHARACTERS_PER_TOKEN);
-  return { ...reported, output_tokens: Math.max(reported.output_tokens, output) };
-}
-
-/** The counts of the API's usage object that are kept in a row. */
-function flatten(usage: Record<string, unknown>): PricedUsage {
-  const written = isRecord(usage.cache_creation) ? usage.cache_creation : {};
-  const output = isRecord(usage.output_tokens_details) ? usage.output_tokens_details : {};
-  const server = isRecord(usage.server_tool_use) ? usage.server_tool_use : {};
-  const flat: PricedUsage = {
-    input_tokens: count(usage.input_tokens),
-    output_tokens: count(usage.output_tokens),
-    cache_creation_input_tokens: count(usage.cache_creation_input_tokens),
-    cache_read_input_tokens: count(usage.cache_read_input_tokens),
-  };
-  const hour = count(written.ephemeral_1h_input_tokens);
-  const thinking = count(output.thinking_tokens);
-  const searches = count(server.web_search_requests);
-  if (hour > 0) flat.cache_creation_1h_input_tokens = hour;
-  if (thinking > 0) flat.thinking_tokens = thinking;
-  if (searches > 0) flat.web_search_requests = searches;
-  if (typeof usage.inference_geo === "string") flat.inference_geo = usage.inference_geo;
-  // The tokens of a compaction stand in its own entry and not in the counts at the top.
-  const iterations = Array.isArray(usage.iterations) ? usage.iterations : [];
-  return iterations
-    .filter(isRecord)
-    .reduce<PricedUsage>(
-      (sum, entry) => (entry.type === "compaction" ? add(sum, flatten(entry)) : sum),
-      flat,
-    );
-}
-
-function add(a: PricedUsage, b: Usage): PricedUsage {
-  const sum: PricedUsage = {
-    ...a,
-    input_tokens: a.input_tokens + b.input_tokens,
-    output_tokens: a.output_tokens + b.output_tokens,
-    cache_creation_input_tokens: a.cache_creation_input_tokens + b.cache_creation_input_tokens,
-    cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
-  };
-  const hour = (a.cache_creation_1h_input_tokens ?? 0) + (b.cache_creation_1h_input_tokens ?? 0);
-  return hour > 0 ? { ...sum, cache_creation_1h_input_tokens: hour } : sum;
-}
-
 const malformed = (detail: string): CallFailed => new CallFailed({ kind: "malformed", detail });
 
-const count = (value: unknown): number =>
-  typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
+const place = (index: unknown): string =>
+  typeof index === "number" ? `content block ${index}` : "content block without a number";
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -328,6 +296,21 @@ function stringIn(record: Record<string, unknown>, field: string): string {
 function jsonIn(record: Record<string, unknown>, field: string): Json {
   // Events come from `JSON.parse`, which gives JSON values only.
   return (record[field] ?? null) as Json;
+}
+
+/** A block stays an object with a type. */
+const wellFormedBlock = (block: ModelBlock): ModelBlock => wellFormed(block) as ModelBlock;
+
+/** The block as far as it came: of a character that came half nothing is kept. */
+function asPart(block: ModelBlock): ModelBlock {
+  const whole = (value: Json): Json =>
+    typeof value === "string" ? value.replace(/[\ud800-\udbff]$/, "") : value;
+  const { text, thinking } = block;
+  return wellFormedBlock({
+    ...block,
+    ...(text === undefined ? {} : { text: whole(text) }),
+    ...(thinking === undefined ? {} : { thinking: whole(thinking) }),
+  });
 }
 
 function parseObject(text: string): { [key: string]: Json } | null {

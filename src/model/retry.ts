@@ -21,7 +21,12 @@ export type Failure =
       headers: RetryHeaders;
     }
   /** An `error` event in a stream that had begun with a 200. */
-  | { kind: "stream_error"; type: string | null; message: string | null }
+  | {
+      kind: "stream_error";
+      type: string | null;
+      error_code: string | null;
+      message: string | null;
+    }
   /** The stream ended or broke before `message_stop`. */
   | { kind: "cut" }
   /** Not a byte for `ms` milliseconds. */
@@ -56,7 +61,7 @@ type RetryCode =
   | "stalled"
   | "malformed_stream";
 
-type FinalCode =
+export type FinalCode =
   | RetryCode
   | "invalid_request"
   | "authentication"
@@ -94,17 +99,20 @@ export interface FailedCall {
   at: number;
 }
 
-const SPEND_CAPS = new Set(["enforced_spend_limit_reached", "contract_spend_limit_reached"]);
+const SPEND_CAPS: ReadonlySet<string | null> = new Set([
+  "enforced_spend_limit_reached",
+  "contract_spend_limit_reached",
+]);
 
 /** Errors that stay what they are when they arrive inside a stream. */
-const STATUS_OF_TYPE: Readonly<Record<string, number>> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  billing_error: 402,
-  permission_error: 403,
-  not_found_error: 404,
-  request_too_large: 413,
-};
+const STATUS_OF_TYPE: ReadonlyMap<string | null, number> = new Map([
+  ["invalid_request_error", 400],
+  ["authentication_error", 401],
+  ["billing_error", 402],
+  ["permission_error", 403],
+  ["not_found_error", 404],
+  ["request_too_large", 413],
+]);
 
 /** Decides whether an attempt that failed so is worth another one. */
 export function classify(failure: Failure, call: FailedCall): Classified {
@@ -127,7 +135,8 @@ export function classify(failure: Failure, call: FailedCall): Classified {
         `The model API's answer could not be read: ${failure.detail}.`,
       );
     case "stream_error": {
-      const status = STATUS_OF_TYPE[failure.type ?? ""];
+      if (SPEND_CAPS.has(failure.error_code)) return SPEND_CAP;
+      const status = STATUS_OF_TYPE.get(failure.type);
       if (status === undefined) return retryOf(failure.type, undefined);
       // The API had accepted the request, so nothing in it is rejected.
       return { ...finalOf(status, failure, call), content_rejected: false };
@@ -139,13 +148,7 @@ export function classify(failure: Failure, call: FailedCall): Classified {
 
 function classifyHttp(failure: Failure & { kind: "http" }, call: FailedCall): Classified {
   const { status, headers } = failure;
-  if (SPEND_CAPS.has(failure.error_code ?? "")) {
-    return final(
-      "spend_cap",
-      "The spend limit of the Anthropic organization is reached. Raise it in the Claude Console.",
-      status,
-    );
-  }
+  if (SPEND_CAPS.has(failure.error_code)) return { ...SPEND_CAP, upstream_status: status };
   const asked = headers["x-should-retry"];
   const again =
     asked === "true" || (asked !== "false" && ([408, 409, 429].includes(status) || status >= 500));
@@ -221,12 +224,38 @@ function finalOf(
     case 529:
       return final("overloaded", "The model API is overloaded.", status);
     default:
-      return final(
-        status >= 500 ? "upstream_error" : "upstream_refused",
-        `The model API answered with status ${status}: ${said}`,
-        status,
-      );
+      return unexpected(status, type, said);
   }
+}
+
+/** A status for which the Messages API has no use of its own. */
+function unexpected(
+  status: number,
+  type: string | null,
+  said: string,
+): Classified & { kind: "final" } {
+  if (status >= 500) {
+    return final("upstream_error", `The model API answered with status ${status}: ${said}`, status);
+  }
+  if (status >= 300 && status < 400) {
+    return final(
+      "upstream_refused",
+      `The address of the model API answered with a redirect (status ${status}), which is not ` +
+        "followed because it would carry the key elsewhere. Set ANTHROPIC_BASE_URL to the " +
+        "address to which it leads.",
+      status,
+    );
+  }
+  // The API says of what type an error is; a page of something in between does not.
+  const check =
+    type === null
+      ? "Check ANTHROPIC_BASE_URL, and what stands between this server and the API."
+      : "Change the message or the session's settings, and send it again.";
+  return final(
+    "upstream_refused",
+    `The model API answered with status ${status}: ${sentence(said)} ${check}`,
+    status,
+  );
 }
 
 /** The API begins a complaint about a parameter with the parameter's name. */
@@ -277,6 +306,11 @@ const final = (
   content_rejected: false,
 });
 
+const SPEND_CAP = final(
+  "spend_cap",
+  "The spend limit of the Anthropic organization is reached. Raise it in the Claude Console.",
+);
+
 const rejected = (code: FinalCode, message: string, status: number) => ({
   ...final(code, message, status),
   content_rejected: true,
@@ -293,14 +327,19 @@ function quoted(message: string | null): string {
   return text.length > 500 ? `${text.slice(0, 499).toWellFormed()}…` : text;
 }
 
+/** The text with an end, so that another sentence may follow. */
+export const sentence = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);
+
 /** Milliseconds that the response asked to wait, or null when it did not ask. */
 function retryAfter(headers: RetryHeaders, now: number): number | null {
   const ms = Number.parseFloat(headers["retry-after-ms"] ?? "");
   if (Number.isFinite(ms)) return Math.max(0, ms);
   const value = headers["retry-after"] ?? "";
-  // RFC 9110, section 10.2.3: a number of seconds, or a date.
+  // RFC 9110, section 10.2.3: a number of seconds, or a date, which begins with the weekday. Of
+  // other texts, such as a negative number, `Date.parse` makes some date as well.
   const seconds = /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : null;
-  const wait = seconds === null ? Date.parse(value) - now : seconds * 1_000;
+  const date = /^\s*[a-z]{3,9},? .*\d\d:\d\d:\d\d/i.test(value) ? Date.parse(value) : Number.NaN;
+  const wait = seconds === null ? date - now : seconds * 1_000;
   return Number.isFinite(wait) ? Math.max(0, wait) : null;
 }
 

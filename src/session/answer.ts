@@ -1,7 +1,7 @@
 /** What the model's answer becomes in the log: a row for each block, and the end of the call. */
 import type { MessageAccumulator, ReceivedBlock } from "../model/message.ts";
-import { estimateUsage } from "../model/message.ts";
 import { cost } from "../model/prices.ts";
+import { estimateUsage } from "../model/usage.ts";
 import type { CallEndedBody, Fact, ToolBlockBody } from "../shared/rows.ts";
 import type { Draft } from "./draft.ts";
 import { ledgeResult, settleTools } from "./settle.ts";
@@ -146,7 +146,8 @@ function callEnded(
 ): Fact {
   const { state } = draft;
   const refused = message.stopReason === "refusal";
-  const usage = end === "ok" ? message.usage : estimated(state, message, end);
+  const told = end === "ok" && message.usageComplete;
+  const usage = told ? message.usage : estimated(state, message, end);
   const model = state.epoch?.model ?? state.config.model;
   const body: CallEndedBody = {
     call: state.call?.seq ?? 0,
@@ -156,7 +157,7 @@ function callEnded(
     stop_reason: message.stopReason,
     ...(message.stopDetails === null ? {} : { stop_details: message.stopDetails }),
     usage,
-    estimated: end !== "ok" && usage !== null,
+    estimated: !told && usage !== null,
     cost_usd: usage ? cost(model, usage, draft.at) : 0,
     request_id,
     ms: draft.at - (state.call?.at ?? draft.at),
@@ -167,13 +168,13 @@ function callEnded(
 }
 
 /**
- * Usage of an attempt that did not end. One that failed before the answer began was not billed; one
- * that was interrupted then may have been, for its prompt.
+ * Usage of an attempt that did not end, or of an answer that did not say it. One that failed before
+ * the answer began was not billed; one that was interrupted then may have been, for its prompt.
  */
 function estimated(
   state: State,
   message: MessageAccumulator,
-  end: "interrupted" | "failed",
+  end: "ok" | "interrupted" | "failed",
 ): CallEndedBody["usage"] {
   if (!message.started && end === "failed") return null;
   return estimateUsage({

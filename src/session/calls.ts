@@ -8,9 +8,19 @@ import type { SessionConfig } from "../shared/rows.ts";
 import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
 import type { PendingInput } from "./describe.ts";
 import type { TurnInfo, TurnSummary } from "./turns.ts";
-import type { RowPage } from "./wire.ts";
+import {
+  type PackedPage,
+  type PackedRows,
+  type RowPage,
+  type Rows,
+  unpackJson,
+  unpackRows,
+} from "./wire.ts";
 
-export type CreateAnswer = { ok: true; session: SessionInfo } | { ok: false };
+export type CreateAnswer =
+  | { ok: true; session: SessionInfo }
+  /** `missing`: parts of its configuration are not there. */
+  | { ok: false; missing?: true };
 
 export interface SessionDescription {
   session: SessionInfo;
@@ -23,20 +33,28 @@ export interface SessionDescription {
 export interface SessionCalls {
   /** Creates the session; a second call with the same submission answers the same. */
   create(submission: string, config: SessionConfig): Promise<CreateAnswer>;
-  /** Takes one part of a submission that is too long for one call. */
+  /** Takes one part of a submission, or of a configuration, that is too long for one call. */
   stage(submission: string, n: number, text: string): Promise<void>;
+  /** Creates a session whose configuration was staged as JSON text in `parts`. */
+  createStaged(submission: string, parts: number): Promise<CreateAnswer>;
   /** Admits a submission whose `parts` were staged as JSON text. */
   submitStaged(submission: string, parts: number): Promise<SubmitAnswer>;
   /** Admits a submission: its rows are on disk when this answers. */
   submit(submission: Submission): Promise<SubmitAnswer>;
-  /** Rows behind `after` up to `to`, and the view before them; only rows of `types` if given. */
-  page(after: number, limit: number, types?: string[] | null, to?: number): Promise<RowPage | null>;
-  describe(): Promise<SessionDescription | null>;
+  /** Rows behind `after`, up to `to`: a megabyte of them or `limit`, and at least one. */
+  rows(after: number, limit: number, to?: number): Promise<PackedRows | null>;
+  /** The same with the view before them. */
+  page(after: number, limit: number, to?: number): Promise<PackedPage | null>;
+  /** A `SessionDescription`, packed. */
+  describe(): Promise<Uint8Array[] | null>;
   turn(turn: number): Promise<TurnInfo | null>;
   /** Turns before `before`, newest first. */
   turns(before: number, limit: number): Promise<TurnSummary[] | null>;
-  /** Not named `queue`: the platform keeps the names of its event handlers from remote callers. */
-  waiting(): Promise<PendingInput[] | null>;
+  /**
+   * A list of `PendingInput`, packed. Not named `queue`: the platform keeps the names of its event
+   * handlers from remote callers.
+   */
+  waiting(): Promise<Uint8Array[] | null>;
   /** The secret under which this session's stream tickets are made. */
   secret(): Promise<string | null>;
   /** Stores piece `n` of media; the submission that refers to it is admitted afterwards. */
@@ -45,10 +63,16 @@ export interface SessionCalls {
   remove(submission: string): Promise<boolean>;
 }
 
-export interface SessionStub extends SessionCalls {
+export interface SessionStub extends Omit<SessionCalls, "rows" | "page" | "describe" | "waiting"> {
+  describe(): Promise<SessionDescription | null>;
+  waiting(): Promise<PendingInput[] | null>;
+  rows(...args: Parameters<SessionCalls["rows"]>): Promise<Rows | null>;
+  page(...args: Parameters<SessionCalls["page"]>): Promise<RowPage | null>;
   /** `/follow` attaches a WebSocket; `/media/<sha256>` gives the bytes. */
   fetch(url: URL, init?: RequestInit): Promise<Response>;
 }
+
+type SessionObject = SessionCalls & Pick<SessionStub, "fetch">;
 
 /**
  * The session `session` of an account. Another account's id leads to an empty object. Each call
@@ -57,20 +81,33 @@ export interface SessionStub extends SessionCalls {
 export function sessionStub(env: Env, account: string, session: string): SessionStub {
   const name = `${account}/${session}`;
   // The class implements `SessionCalls`; the platform's stub has these methods, made remote.
-  const stub = () => env.SESSION.getByName(name) as unknown as SessionStub;
+  const stub = () => env.SESSION.getByName(name) as unknown as SessionObject;
   return {
     create: (...args) => stub().create(...args),
     stage: (...args) => stub().stage(...args),
+    createStaged: (...args) => stub().createStaged(...args),
     submitStaged: (...args) => stub().submitStaged(...args),
     submit: (...args) => stub().submit(...args),
-    page: (...args) => stub().page(...args),
-    describe: () => stub().describe(),
+    rows: async (...args) => unpacked(await stub().rows(...args)),
+    page: async (...args) => unpacked(await stub().page(...args)),
+    describe: async () => {
+      const packed = await stub().describe();
+      // Packed by the object.
+      return packed && (unpackJson(packed) as unknown as SessionDescription);
+    },
     turn: (...args) => stub().turn(...args),
     turns: (...args) => stub().turns(...args),
-    waiting: () => stub().waiting(),
+    waiting: async () => {
+      const packed = await stub().waiting();
+      // Packed by the object.
+      return packed && (unpackJson(packed) as unknown as PendingInput[]);
+    },
     secret: () => stub().secret(),
     putMedia: (...args) => stub().putMedia(...args),
     remove: (...args) => stub().remove(...args),
     fetch: (...args) => stub().fetch(...args),
   };
 }
+
+const unpacked = <T extends PackedRows>(page: T | null) =>
+  page && { ...page, rows: unpackRows(page.rows) };

@@ -55,7 +55,12 @@ export type Command =
       limits: AskedLimits;
       hash: string;
     }
-  | { kind: "interrupt"; cancel_queued: boolean }
+  | {
+      kind: "interrupt";
+      cancel_queued: boolean;
+      /** When its sender meant it, in milliseconds since the epoch: what began later goes on. */
+      sent_at: number;
+    }
   | { kind: "update"; config: Partial<Pick<SessionConfig, "model" | "title" | "metadata">> }
   | { kind: "cancel"; input: number };
 
@@ -76,6 +81,7 @@ export type RefusalCode =
   | "unknown_input"
   | "not_queued"
   | "media_limit"
+  | "session_full"
   | "key_conflict"
   | "parts_missing"
   | "media_missing";

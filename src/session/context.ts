@@ -3,7 +3,9 @@
  * epoch a later request begins with the blocks of an earlier one, so that the prompt cache and the
  * model's thinking stay valid; the transcript is valid whatever happened to the session.
  */
+import { isReturnable } from "../model/blocks.ts";
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
+import { LongText, piecesOf } from "../shared/long-text.ts";
 import {
   type ContentBlock,
   type InputBody,
@@ -198,7 +200,8 @@ class ContextBuilder {
     this.#askOn();
     const whole = blocks.filter(({ seq, partial, block }) => {
       if (block.type === "text") return hasWords(block.text);
-      return !partial && !(isThinking(block) && this.#cuts.stripsThinking(seq));
+      if (partial || !isReturnable(block)) return false;
+      return !(isThinking(block) && this.#cuts.stripsThinking(seq));
     });
     const cut = end === "interrupted" || stop_reason === "max_tokens";
     const sent = new Set(
@@ -267,7 +270,11 @@ const isThinking = (block: RequestBlock): boolean =>
   block.type === "thinking" || block.type === "redacted_thinking";
 
 /** The API refuses empty text, and text of nothing but white space, the model's own included. */
-const hasWords = (text: unknown): boolean => typeof text === "string" && text.trim() !== "";
+function hasWords(text: unknown): boolean {
+  if (typeof text !== "string" && !(text instanceof LongText)) return false;
+  for (const piece of piecesOf(text as string)) if (piece.trim() !== "") return true;
+  return false;
+}
 
 const sendable = (content: readonly ContentBlock[]): ContentBlock[] =>
   content.filter((block) => block.type !== "text" || hasWords(block.text));

@@ -1,10 +1,8 @@
 /** What a client may know of a session without reading its log. */
-import type { ToolCall } from "../shared/events.ts";
 import type { ContentBlock } from "../shared/rows.ts";
 import type { SessionInfo } from "./commands.ts";
 import { type State, statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
-import { toolCallAt } from "./view-at.ts";
 
 /** An input that waits for its turn. */
 export interface PendingInput {
@@ -31,16 +29,10 @@ export function sessionInfo(state: State): SessionInfo {
   };
 }
 
-/** The tool calls that wait for the client, with their arguments. */
-export function pendingCalls(store: Store): ToolCall[] {
-  const turn = store.state.turn;
-  if (turn?.status !== "awaiting") return [];
-  return turn.tools.flatMap(({ seq }) => toolCallAt(store.log, seq));
-}
-
 export function queuedInputs(store: Store): PendingInput[] {
   return store.state.queue.flatMap(({ seq, start }) => {
-    const row = store.log.rowOf("input", seq);
-    return row ? [{ input: seq, start, content: row.body.content, created_at: row.at }] : [];
+    const [row] = store.log.contents(seq, seq);
+    if (row?.type !== "input") return [];
+    return [{ input: seq, start, content: row.body.content, created_at: row.at }];
   });
 }

@@ -10,11 +10,14 @@ export class Draft {
   readonly rows: Row[] = [];
   #state: State;
   readonly #at: number;
+  /** The time of the clock, which may have gone back behind the log's. */
+  readonly now: number;
 
   /** `at` is the time of all rows; it is raised to the log's last time, so `at` never falls. */
   constructor(state: State, at: number) {
     this.#state = state;
     this.#at = Math.max(at, state.at);
+    this.now = at;
   }
 
   get state(): State {

@@ -115,6 +115,7 @@ const placed = (toolset: Toolset, seq: number): Toolset =>
 function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
   const turn: OpenTurn = {
     turn: from.seq,
+    began_at: row.at,
     status: "running",
     inputs: [from.seq],
     input: { seq: from.seq, hash: from.hash, media: from.media, detached: from.detached },
@@ -170,6 +171,7 @@ function onInput(before: State, row: RowOf<"input">): State {
   const placedOptions = { ...options, toolset };
   const waiting = {
     seq: row.seq,
+    at: row.at,
     hash,
     limits,
     options: placedOptions,

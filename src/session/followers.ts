@@ -4,10 +4,11 @@
  */
 import type { Cursor } from "../shared/cursor.ts";
 import type { Preview } from "../shared/events.ts";
+import { isLight } from "../shared/json-text.ts";
 import type { Row } from "../shared/rows.ts";
+import { faultPoint } from "./fault-points.ts";
 import type { PreviewBuffer } from "./preview.ts";
 import type { Store } from "./store.ts";
-import { viewAt } from "./view-at.ts";
 import { ATTACH_BYTES, type Hello, PING, PONG, type Pushed } from "./wire.ts";
 
 /** Close codes of our own, in the range that RFC 6455 leaves to applications. */
@@ -35,6 +36,7 @@ export class Followers {
   ): void {
     this.#ctx.acceptWebSocket(socket, reads === null ? [] : [readerTag(reads)]);
     const hello = helloAt(store, at, preview);
+    faultPoint(this.#ctx, "push");
     socket.send(JSON.stringify(hello));
     if (hello.behind) socket.close(1000, "behind");
   }
@@ -62,9 +64,13 @@ export class Followers {
   #send(message: Pushed, instead: Pushed = message): void {
     const sockets = this.#ctx.getWebSockets();
     if (sockets.length === 0) return;
-    const whole = JSON.stringify(message);
-    const text = whole.length > ATTACH_BYTES ? JSON.stringify(instead) : whole;
-    for (const socket of sockets) if (isOpen(socket)) trySend(socket, text);
+    const whole = isLight(message, ATTACH_BYTES) ? JSON.stringify(message) : null;
+    const text = whole && whole.length <= ATTACH_BYTES ? whole : JSON.stringify(instead);
+    for (const socket of sockets) {
+      if (!isOpen(socket)) continue;
+      faultPoint(this.#ctx, "push");
+      trySend(socket, text);
+    }
   }
 }
 
@@ -92,7 +98,7 @@ function close(socket: WebSocket, code: number, reason: string): void {
 function helloAt(store: Store, at: Cursor | "head", preview: PreviewBuffer | null): Hello {
   const head = store.state.seq;
   const seq = at === "head" ? head : Math.min(at.seq, head);
-  const hello = { v: 1 as const, type: "hello" as const, head, view: viewAt(store.log, seq) };
+  const hello = { v: 1 as const, type: "hello" as const, head, view: store.views.at(seq) };
   if (store.log.sizeAfter(seq, ATTACH_BYTES) >= ATTACH_BYTES) {
     return { ...hello, behind: true, rows: [], previews: [] };
   }

@@ -2,7 +2,10 @@
  * The log on disk: rows are appended and read, never changed. All calls are synchronous, so what is
  * written between two returns to the event loop is one transaction of the object's storage.
  */
+import { parsePieces } from "../shared/json-reader.ts";
+import { isLight, jsonTexts } from "../shared/json-text.ts";
 import type { Row, RowBodies, RowType } from "../shared/rows.ts";
+import { isContent } from "./wire.ts";
 
 /**
  * Production refuses a value of 2 MB and local workerd does not, so the limit is kept here. In
@@ -14,9 +17,17 @@ const PART_UNITS = Math.floor(MAX_BODY_BYTES / 3);
 type Stored = { seq: number; at: number; type: string; body: string };
 
 export interface Page {
-  rows: Row[];
+  /** The JSON text of the list of rows in UTF-8, in pieces. */
+  rows: Uint8Array[];
   /** Rows remain behind the last one. */
   more: boolean;
+}
+
+/** What is read of a message where its content is not needed. */
+export interface MessageOutline {
+  seq: number;
+  /** Whether it started its turn at once, or had to wait. */
+  outline: { starts: boolean };
 }
 
 export class Log {
@@ -29,19 +40,20 @@ export class Log {
   /** Appends rows; each `seq` must follow the last one, or SQLite refuses it. */
   append(rows: readonly Row[]): void {
     for (const { seq, at, type, body } of rows) {
-      const text = JSON.stringify(body);
-      const pieces = split(text);
+      const text = wholeText(body);
       this.#sql.exec(
         "INSERT INTO log (seq, at, type, body) VALUES (?, ?, ?, ?)",
         seq,
         at,
         type,
-        pieces.length === 1 ? text : "",
+        text ?? "",
       );
-      if (pieces.length === 1) continue;
-      pieces.forEach((piece, n) => {
+      if (text !== null) continue;
+      let n = 0;
+      for (const piece of jsonTexts(body, PART_UNITS)) {
         this.#sql.exec("INSERT INTO part (seq, n, data) VALUES (?, ?, ?)", seq, n, piece);
-      });
+        n += 1;
+      }
     }
   }
 
@@ -60,39 +72,57 @@ export class Log {
 
   /** Rows with `from <= seq <= to`, in order. */
   range(from: number, to: number): Row[] {
-    return [
-      ...this.#read(
-        "SELECT seq, at, type, body FROM log WHERE seq BETWEEN ? AND ? ORDER BY seq",
-        from,
-        to,
-      ),
-    ];
+    return [...this.each(from, to)];
+  }
+
+  /** The same; long strings that clients sent are `LongText`, whatever their type says. */
+  contents(from: number, to: number): Row[] {
+    const query = "SELECT seq, at, type, body FROM log WHERE seq BETWEEN ? AND ? ORDER BY seq";
+    const read = this.#sql.exec<Stored>(query, from, to);
+    return Array.from(read, (stored) => this.#parsed(stored, isContent(stored.type)));
+  }
+
+  /** The same, read one by one as they are asked for. */
+  each(from: number, to: number): Generator<Row> {
+    const query = "SELECT seq, at, type, body FROM log WHERE seq BETWEEN ? AND ? ORDER BY seq";
+    return this.#read(query, from, to);
+  }
+
+  /** The same without the contents of messages, which may be long and which no view has. */
+  *outline(from: number, to: number): Generator<Row | MessageOutline> {
+    const query = `SELECT seq, at, type,
+      CASE type WHEN 'input' THEN NULL ELSE body END AS body,
+      CASE type WHEN 'input' THEN EXISTS (
+        SELECT 1 FROM turn WHERE turn.n = log.seq AND turn.seq = log.seq
+      ) END AS starts
+      FROM log WHERE seq BETWEEN ? AND ? ORDER BY seq`;
+    type Outlined = Omit<Stored, "body"> & { body: string | null; starts: number | null };
+    for (const { body, starts, ...row } of this.#sql.exec<Outlined>(query, from, to)) {
+      if (body === null) yield { seq: row.seq, outline: { starts: starts === 1 } };
+      else yield this.#parsed({ ...row, body });
+    }
   }
 
   /** Rows behind `after`, up to `to`: at least one if there is one, then until `bytes` or `limit`. */
-  page(
-    after: number,
-    to: number,
-    bytes: number,
-    limit: number,
-    types: string[] | null = null,
-  ): Page {
-    const rows: Row[] = [];
-    let size = 0;
-    const only = types ? ` AND type IN (${types.map(() => "?").join(", ")})` : "";
-    const query = `SELECT seq, at, type, body FROM log WHERE seq > ? AND seq <= ?${only} ORDER BY seq`;
-    for (const row of this.#read(query, after, to, ...(types ?? []))) {
-      if (rows.length >= limit || (rows.length > 0 && size >= bytes)) return { rows, more: true };
-      rows.push(row);
-      size += this.#lastSize;
+  page(after: number, to: number, bytes: number, limit: number): Page {
+    const rows = new PackedList();
+    const query = "SELECT seq, at, type, body FROM log WHERE seq > ? AND seq <= ? ORDER BY seq";
+    for (const stored of this.#sql.exec<Stored>(query, after, to)) {
+      if (rows.count >= limit || (rows.count > 0 && rows.size >= bytes)) {
+        return { rows: rows.finish(), more: true };
+      }
+      const { seq, at, type, body } = stored;
+      rows.begin(`{"seq":${seq},"at":${at},"type":${JSON.stringify(type)},"body":`);
+      for (const piece of body === "" ? this.#parts(seq) : [body]) rows.add(piece);
+      rows.add("}");
     }
-    return { rows, more: false };
+    return { rows: rows.finish(), more: false };
   }
 
-  /** Stored characters of the rows behind `after`; stops counting at `enough`. */
+  /** Stored bytes of the rows behind `after`; stops counting at `enough`. Reads no bodies. */
   sizeAfter(after: number, enough: number): number {
     let size = 0;
-    const query = "SELECT seq, length(body) AS size FROM log WHERE seq > ? ORDER BY seq";
+    const query = "SELECT seq, octet_length(body) AS size FROM log WHERE seq > ? ORDER BY seq";
     for (const { seq, size: one } of this.#sql.exec<{ seq: number; size: number }>(query, after)) {
       size += one > 0 ? one : this.#partsSize(seq);
       if (size >= enough) return size;
@@ -100,10 +130,18 @@ export class Log {
     return size;
   }
 
-  /** Seq of the last row of this type at or before `seq`, or null. Reads no bodies. */
-  lastOf(type: RowType, seq: number): number | null {
-    const query = "SELECT seq FROM log WHERE seq <= ? AND type = ? ORDER BY seq DESC LIMIT 1";
-    const [found] = this.#sql.exec<{ seq: number }>(query, seq, type);
+  /** When the row `seq` was written, if it is of the given type. Reads no body. */
+  timeOf(type: RowType, seq: number): number | null {
+    const query = "SELECT at FROM log WHERE seq = ? AND type = ?";
+    const [found] = this.#sql.exec<{ at: number }>(query, seq, type);
+    return found?.at ?? null;
+  }
+
+  /** Seq of the last row of this type from `first` to `last`, or null. Reads no bodies. */
+  lastOf(type: RowType, last: number, first = 1): number | null {
+    const query =
+      "SELECT seq FROM log WHERE seq BETWEEN ? AND ? AND type = ? ORDER BY seq DESC LIMIT 1";
+    const [found] = this.#sql.exec<{ seq: number }>(query, first, last, type);
     return found?.seq ?? null;
   }
 
@@ -114,43 +152,68 @@ export class Log {
     return this.#read(query, after, ...types);
   }
 
-  #lastSize = 0;
-
   *#read(query: string, ...values: SqlStorageValue[]): Generator<Row> {
-    for (const { seq, at, type, body } of this.#sql.exec<Stored>(query, ...values)) {
-      const text = body === "" ? this.#parts(seq) : body;
-      this.#lastSize = text.length;
-      // Rows are written by `append` only, from rows of this type.
-      yield { seq, at, type, body: JSON.parse(text) } as Row;
-    }
+    for (const stored of this.#sql.exec<Stored>(query, ...values)) yield this.#parsed(stored);
   }
 
-  #parts(seq: number): string {
+  #parsed({ seq, at, type, body }: Stored, long = false): Row {
+    const parsed = body === "" ? parsePieces(this.#parts(seq), long) : JSON.parse(body);
+    // Rows are written by `append` only, from rows of this type.
+    return { seq, at, type, body: parsed } as Row;
+  }
+
+  *#parts(seq: number): Generator<string> {
     const query = "SELECT data FROM part WHERE seq = ? ORDER BY n";
-    let text = "";
-    for (const { data } of this.#sql.exec<{ data: string }>(query, seq)) text += data;
-    return text;
+    for (const { data } of this.#sql.exec<{ data: string }>(query, seq)) yield data;
   }
 
   #partsSize(seq: number): number {
-    const query = "SELECT coalesce(sum(length(data)), 0) AS size FROM part WHERE seq = ?";
+    const query = "SELECT coalesce(sum(octet_length(data)), 0) AS size FROM part WHERE seq = ?";
     return this.#sql.exec<{ size: number }>(query, seq).one().size;
   }
 }
 
-/** Pieces that fit a row, never cut inside a surrogate pair. */
-function split(text: string): string[] {
-  // A unit takes at most three bytes of UTF-8, so short texts need no counting.
-  if (text.length <= PART_UNITS || byteLength(text) <= MAX_BODY_BYTES) return [text];
-  const pieces: string[] = [];
-  for (let from = 0; from < text.length; ) {
-    let to = Math.min(from + PART_UNITS, text.length);
-    const unit = text.charCodeAt(to - 1);
-    if (to < text.length && unit >= 0xd800 && unit <= 0xdbff) to -= 1;
-    pieces.push(text.slice(from, to));
-    from = to;
+/** Short texts are encoded together, long ones as they come: no copy of a whole body is made. */
+const ENCODED_UNITS = 65_536;
+
+/** The JSON text of a list, as it is put together from texts that each end with a whole character. */
+class PackedList {
+  /** Items so far, and their UTF-16 units. */
+  count = 0;
+  size = 0;
+  readonly #pieces: Uint8Array[] = [];
+  #text = "[";
+
+  begin(text: string): void {
+    if (this.count > 0) this.#text += ",";
+    this.count += 1;
+    this.add(text);
   }
-  return pieces;
+
+  add(text: string): void {
+    this.#text += text;
+    this.size += text.length;
+    if (this.#text.length >= ENCODED_UNITS) this.#encode();
+  }
+
+  finish(): Uint8Array[] {
+    this.#text += "]";
+    this.#encode();
+    return this.#pieces;
+  }
+
+  #encode(): void {
+    this.#pieces.push(encoder.encode(this.#text));
+    this.#text = "";
+  }
+}
+
+/** The JSON text of a body, or null when it does not fit a row. No text above that is made. */
+function wholeText(body: unknown): string | null {
+  if (!isLight(body, MAX_BODY_BYTES)) return null;
+  const text = JSON.stringify(body);
+  // A unit takes at most three bytes of UTF-8, so short texts need no counting.
+  return text.length <= PART_UNITS || byteLength(text) <= MAX_BODY_BYTES ? text : null;
 }
 
 const encoder = new TextEncoder();

@@ -3,15 +3,19 @@
  * whoever wakes it. It holds nothing that matters: at every `await` the object may die, and the
  * next one finds in the rows where it was.
  */
+import { finalMessage } from "../model/advice.ts";
 import { openStream, type Upstream } from "../model/client.ts";
 import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
 import { CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
+import { errorOf, type LoggedPlace, writeLine } from "../shared/log-line.ts";
 import type { Fact, Row } from "../shared/rows.ts";
 import { addAnswer, addCut, addFailure, interruptedFacts } from "./answer.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch } from "./epoch.ts";
+import type { FaultPoint } from "./fault-points.ts";
 import type { Followers } from "./followers.ts";
+import type { FirstOutput } from "./log-lines.ts";
 import type { MediaStore } from "./media.ts";
 import { type Action, next } from "./next.ts";
 import { prepareCall } from "./prepare.ts";
@@ -32,6 +36,8 @@ export interface LoopEdges {
   upstream: () => Promise<Upstream>;
   /** Keeps the object in memory while the promise is open. */
   hold: (step: Promise<void>) => void;
+  reach: (point: FaultPoint) => void;
+  place: LoggedPlace;
 }
 
 /** The model call whose stream is being read. */
@@ -45,9 +51,12 @@ interface Attempt {
 
 export class Loop {
   readonly #edges: LoopEdges;
-  #running: Promise<void> | null = null;
+  /** False from the very step that found nothing to do, so that whoever writes then can start it. */
+  #runs = false;
+  #done: Promise<void> = Promise.resolve();
   #attempt: Attempt | null = null;
   #cancelFlush: (() => void) | null = null;
+  #firstOutput: FirstOutput | null = null;
 
   constructor(edges: LoopEdges) {
     this.#edges = edges;
@@ -58,12 +67,19 @@ export class Loop {
     return this.#attempt?.preview ?? null;
   }
 
+  /** When the model's first output came for the last submission that had one. */
+  get firstOutput(): FirstOutput | null {
+    return this.#firstOutput;
+  }
+
   /** Starts the loop if it does not run; the promise ends with it and never rejects. */
   wake(): Promise<void> {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
-    return this.#running;
+    // Begins when the step that woke it has ended, and with it what that holds of a long message.
+    if (!this.#runs) {
+      this.#runs = true;
+      this.#done = Promise.resolve().then(() => this.#run());
+    }
+    return this.#done;
   }
 
   /** What an interrupt keeps of the open call. Synchronous, so it commits with the interrupt. */
@@ -80,18 +96,28 @@ export class Loop {
   }
 
   async #run(): Promise<void> {
-    for (;;) {
-      const action = next(this.#edges.store.state, clock.now());
-      if (action.do === "nothing" || action.do === "wait") return;
-      try {
-        const step = this.#act(action);
-        // The platform protects each pending operation for a limited time, so every step is one.
-        this.#edges.hold(step.catch(() => {}));
-        await step;
-      } catch (error) {
-        console.error("step failed:", error instanceof Error ? error.message : "unknown error");
-        if (!this.#giveUp()) return;
+    try {
+      for (;;) {
+        const action = next(this.#edges.store.state, clock.now());
+        if (action.do === "nothing" || action.do === "wait") return;
+        try {
+          const step = this.#act(action);
+          // The platform protects each pending operation for a limited time, so every step is one.
+          this.#edges.hold(step.catch(() => {}));
+          await step;
+        } catch (error) {
+          const { place } = this.#edges;
+          writeLine({
+            event: "error",
+            ...place,
+            what: "a step of the loop",
+            error: errorOf(error),
+          });
+          if (!this.#giveUp()) return;
+        }
       }
+    } finally {
+      this.#runs = false;
     }
   }
 
@@ -137,17 +163,15 @@ export class Loop {
     const { store, media } = this.#edges;
     const { state } = draft;
     if (!state.turn || !state.epoch) return;
-    const rows = store.log.range(state.context.start, state.seq);
-    const { request, started } = prepareCall(
+    const { request, notices, started } = prepareCall(
       state,
       state.turn,
       state.epoch,
-      rows,
       store.log,
       media,
     );
     if (started.n === 1 && started.attempt === 1) {
-      for (const notice of request.notices) {
+      for (const notice of notices) {
         draft.add({ type: "notice", body: { turn: state.turn.turn, ...notice } });
       }
     }
@@ -163,13 +187,19 @@ export class Loop {
     this.#attempt = attempt;
     try {
       const upstream = await this.#edges.upstream();
+      this.#edges.reach("request");
       const events = openStream(upstream, request, {
         signal: attempt.connection.signal,
         onStart: (start) => {
+          this.#edges.reach("head");
           attempt.request_id = start.request_id;
         },
       });
-      for await (const event of events) this.#receive(attempt, event);
+      for await (const event of events) {
+        this.#edges.reach("event");
+        this.#receive(attempt, event);
+      }
+      this.#edges.reach("end");
       this.#finish(attempt, (end) => addAnswer(end, attempt));
     } catch (error) {
       if (!(error instanceof CallFailed)) {
@@ -184,9 +214,16 @@ export class Loop {
   #receive(attempt: Attempt, event: StreamEvent): void {
     const delta = attempt.message.apply(event);
     if (!delta || this.#attempt !== attempt) return;
+    this.#noteOutput();
     const first = attempt.preview.add(delta);
     if (first) this.#flush(attempt);
     else this.#cancelFlush ??= clock.after(PREVIEW_MS, () => this.#flush(attempt));
+  }
+
+  #noteOutput(): void {
+    const since = this.#edges.store.state.turn?.spent.since;
+    if (since === undefined || this.#firstOutput?.since === since) return;
+    this.#firstOutput = { since, at: clock.now() };
   }
 
   #flush(attempt: Attempt): void {
@@ -236,7 +273,7 @@ export class Loop {
         turn: turn.turn,
         call: attempt.call,
         code,
-        message,
+        message: again ? message : finalMessage(why, step.attempt),
         ...(again ? { retry: { attempt: step.attempt + 1, at: again.at } } : {}),
       },
     });

@@ -3,10 +3,13 @@
  * holds a reference, and the request gets them back as base64.
  */
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
+import { LongText } from "../shared/long-text.ts";
 import type { ContentBlock, MediaSource, Row } from "../shared/rows.ts";
 
 /** A piece's bytes: below the limit of a row, and a multiple of three so that base64 pieces join. */
 export const MEDIA_PIECE_BYTES = 1_800_000;
+/** Bytes of a piece of base64, which is no longer than any piece of a text; a multiple of three. */
+const BASE64_BYTES = 48_000;
 
 /** Decoded bytes of the images and documents in `content`. */
 export function mediaBytes(content: readonly ContentBlock[]): number {
@@ -25,6 +28,10 @@ const mediaSources = (content: readonly ContentBlock[]): MediaSource[] =>
     block.type !== "text" && block.source.type === "media" ? [block.source] : [],
   );
 
+/** The media to which a row refers. */
+export const mediaIn = (row: Row): MediaSource[] =>
+  row.type === "input" || row.type === "tool.ended" ? mediaSources(row.body.content) : [];
+
 export class MediaStore {
   readonly #sql: SqlStorage;
 
@@ -39,9 +46,7 @@ export class MediaStore {
 
   /** Hashes of the media to which `rows` refer and which are not stored whole. */
   missing(rows: readonly Row[]): string[] {
-    const sources = rows.flatMap((row) =>
-      row.type === "input" || row.type === "tool.ended" ? mediaSources(row.body.content) : [],
-    );
+    const sources = rows.flatMap(mediaIn);
     return sources.filter(({ sha256, bytes }) => !this.#has(sha256, bytes)).map((s) => s.sha256);
   }
 
@@ -59,14 +64,44 @@ export class MediaStore {
     }
   }
 
-  base64(sha: string): string {
-    let text = "";
-    for (const piece of this.pieces(sha)) text += piece.toBase64();
-    return text;
+  /** The bytes as they are asked for; 404 when the hash is not known. */
+  response(sha: string): Response {
+    const pieces = this.pieces(sha);
+    const first = pieces.next();
+    if (first.done) return new Response(null, { status: 404 });
+    let next: IteratorResult<Uint8Array<ArrayBuffer>> = first;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (next.done) return controller.close();
+        controller.enqueue(next.value);
+        next = pieces.next();
+      },
+    });
+    return new Response(body);
+  }
+
+  /** The bytes as base64, read when they are written. */
+  base64(sha: string): LongText {
+    const query = "SELECT n, length(data) AS bytes FROM media WHERE sha = ? ORDER BY n";
+    const pieces = this.#sql.exec<{ n: number; bytes: number }>(query, sha).toArray();
+    const length = pieces.reduce((sum, { bytes }) => sum + Math.ceil(bytes / 3) * 4, 0);
+    return new LongText(length, () => this.#base64(sha, pieces.length), { plain: true });
+  }
+
+  /** Piece by piece, so that no cursor is open while a slow connection takes them. */
+  *#base64(sha: string, pieces: number): Generator<string> {
+    const query = "SELECT data FROM media WHERE sha = ? AND n = ?";
+    for (let n = 0; n < pieces; n++) {
+      const { data } = this.#sql.exec<{ data: ArrayBuffer }>(query, sha, n).one();
+      for (let at = 0; at < data.byteLength; at += BASE64_BYTES) {
+        const length = Math.min(BASE64_BYTES, data.byteLength - at);
+        yield new Uint8Array(data, at, length).toBase64();
+      }
+    }
   }
 }
 
-/** The messages with every reference to media replaced by its bytes in base64. */
+/** The messages with every reference to media replaced by its bytes in base64, yet to be read. */
 export function loadMedia(
   messages: readonly RequestMessage[],
   media: MediaStore,

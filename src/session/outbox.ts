@@ -6,6 +6,7 @@ import type { AccountClient } from "../account/client.ts";
 import { clock } from "../shared/clock.ts";
 import type { Row, RowType } from "../shared/rows.ts";
 import type { SessionSummary } from "../shared/summary.ts";
+import type { FaultPoint } from "./fault-points.ts";
 import { statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
 
@@ -22,24 +23,36 @@ const REPORTED: ReadonlySet<RowType> = new Set([
 /** A turn that ends within this time is reported once, and not at its start as well. */
 const QUIET_MS = 250;
 
+export interface OutboxEdges {
+  account: () => AccountClient;
+  /** The session's ULID. */
+  session: string;
+  store: Store;
+  reach: (point: FaultPoint) => void;
+}
+
 export class Outbox {
-  readonly #account: () => AccountClient;
-  readonly #session: string;
+  readonly #edges: OutboxEdges;
   readonly #store: Store;
   #due: number;
   #sending: Promise<void> | null = null;
   #cancelDelay: (() => void) | null = null;
+  #deleted = false;
 
-  constructor(account: () => AccountClient, session: string, store: Store) {
-    this.#account = account;
-    this.#session = session;
-    this.#store = store;
-    this.#due = store.reported;
+  constructor(edges: OutboxEdges) {
+    this.#edges = edges;
+    this.#store = edges.store;
+    this.#due = edges.store.reported;
   }
 
   /** The account lacks something. */
   get owes(): boolean {
     return this.#store.reported < this.#due;
+  }
+
+  /** The account has the session's tombstone, which nothing revives. */
+  get deleted(): boolean {
+    return this.#deleted;
   }
 
   /** Notes what was written; sends it now, or soon while a turn runs. */
@@ -69,10 +82,14 @@ export class Outbox {
   }
 
   async #deliver(): Promise<void> {
+    const { account, session, reach } = this.#edges;
     while (this.owes) {
-      const report = summaryOf(this.#session, this.#store);
+      const report = summaryOf(session, this.#store);
       try {
-        await this.#account().report(report);
+        reach("report");
+        const { kind } = await account().report(report);
+        reach("reported");
+        this.#deleted = kind === "deleted";
       } catch {
         // The alarm tries again.
         return;

@@ -7,6 +7,7 @@ import {
   type RequestBlock,
   type RequestMessage,
 } from "../model/request.ts";
+import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
 import type {
   CallStartedBody,
   InputBody,
@@ -20,26 +21,30 @@ import { loadMedia, type MediaStore } from "./media.ts";
 import type { Epoch, OpenTurn, State } from "./state.ts";
 
 export interface PreparedCall {
-  request: ModelRequest;
+  request: EncodedRequest;
+  notices: ModelRequest["notices"];
   started: CallStartedBody;
 }
 
 /**
- * The request of the turn's next model call, and the row that records what was decided for it.
- * `rows` are those of the context, from `state.context.start`.
+ * The request of the turn's next model call, and the row that records what was decided for it. The
+ * request is bytes already: its context, which may be large, is forgotten when this returns.
  */
 export function prepareCall(
   state: State,
   turn: OpenTurn,
   epoch: Epoch,
-  rows: readonly Row[],
   log: Log,
   media: MediaStore,
 ): PreparedCall {
+  const { start } = state.context;
+  const rows = log.contents(start, state.seq);
+  // A row of the context is not read twice.
+  const rowAt = (seq: number) => rows[seq - start] ?? log.contents(seq, seq)[0];
   const messages = buildContext({
     rows,
-    input: (seq) => inputAt(log, seq),
-    definitions: (seq) => definitionsAt(log, seq),
+    input: (seq) => inputOf(rowAt(seq)),
+    definitions: (seq) => definitionsOf(rowAt(seq)),
     epoch: epoch.seq,
     tools: Object.keys(epoch.base.tools),
   });
@@ -48,8 +53,8 @@ export function prepareCall(
   const ttl = "5m";
   const request = buildRequest({
     model: epoch.model,
-    system: log.rowOf("session.created", 1)?.body.config.system_prompt || null,
-    tools: epoch.base.seq === undefined ? [] : definitionsAt(log, epoch.base.seq),
+    system: systemOf(rowAt(1)),
+    tools: epoch.base.seq === undefined ? [] : definitionsOf(rowAt(epoch.base.seq)),
     toolChoice: sentChoice(turn.options.tool_choice, epoch),
     parallelToolCalls: turn.options.parallel_tool_calls,
     messages: loadMedia(messages, media),
@@ -70,7 +75,7 @@ export function prepareCall(
     marks,
     ttl,
   };
-  return { request, started };
+  return { request: encodeRequest(request), notices: request.notices, started };
 }
 
 /**
@@ -91,13 +96,14 @@ function sentChoice(choice: ToolChoice, epoch: Epoch): ToolChoice {
   return sent ? choice : { type: "auto" };
 }
 
-function inputAt(log: Log, seq: number): InputBody | null {
-  return log.rowOf("input", seq)?.body ?? null;
-}
+const inputOf = (row: Row | undefined): InputBody | null =>
+  row?.type === "input" ? row.body : null;
 
-/** The tool definitions that the row `seq` brought. */
-function definitionsAt(log: Log, seq: number): readonly ToolDefinition[] {
-  const row = log.row(seq);
+const systemOf = (row: Row | undefined): string | null =>
+  (row?.type === "session.created" && row.body.config.system_prompt) || null;
+
+/** The tool definitions that a row brought. */
+function definitionsOf(row: Row | undefined): readonly ToolDefinition[] {
   switch (row?.type) {
     case "session.created":
       return row.body.config.toolset.list ?? [];

@@ -3,6 +3,7 @@
  * of the message are written when its call ends.
  */
 import type { Delta } from "../model/message.ts";
+import { wholePlace } from "../shared/cursor.ts";
 import type { Preview } from "../shared/events.ts";
 
 interface Segment {
@@ -67,7 +68,7 @@ export class PreviewBuffer {
   #slice(from: number, to: number): Preview[] {
     const previews: Preview[] = [];
     for (const { i, kind, name, text, start } of this.#segments) {
-      const offset = Math.max(from, start);
+      const offset = wholePlace(text, Math.max(from, start) - start) + start;
       const piece = text.slice(offset - start, Math.max(0, to - start));
       if (piece === "" || offset >= to) continue;
       previews.push({ call: this.#call, turn: this.#turn, i, kind, name, text: piece, offset });

@@ -7,48 +7,51 @@ import { DurableObject } from "cloudflare:workers";
 import { accountOf } from "../account/client.ts";
 import type { Env } from "../env.ts";
 import { clock } from "../shared/clock.ts";
-import { parseCursor } from "../shared/cursor.ts";
-import type { Row, SessionConfig } from "../shared/rows.ts";
-import { admit, admitDeletion, type Surroundings } from "./admit.ts";
+import { isAhead, parseCursor } from "../shared/cursor.ts";
+import { type LoggedPlace, writeLine } from "../shared/log-line.ts";
+import { type SessionConfig, sessionId } from "../shared/rows.ts";
+import type { Surroundings } from "./admission.ts";
+import { admit, admitDeletion } from "./admit.ts";
+import { Alarm } from "./alarm.ts";
 import { lostFact } from "./answer.ts";
+import { assemble, namesOf, type Parts } from "./assemble.ts";
 import type { CreateAnswer, SessionCalls, SessionDescription } from "./calls.ts";
-import type { Accepted, Refusal, Submission, SubmitAnswer } from "./commands.ts";
-import { type PendingInput, pendingCalls, queuedInputs, sessionInfo } from "./describe.ts";
+import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
+import { queuedInputs, sessionInfo } from "./describe.ts";
 import type { Draft } from "./draft.ts";
+import { faultPoint, faultPointsOfCommit } from "./fault-points.ts";
 import { CLOSE_DELETED, Followers } from "./followers.ts";
-import { Loop } from "./loop.ts";
+import { logLines } from "./log-lines.ts";
 import { MediaStore } from "./media.ts";
 import { nextWake } from "./next.ts";
-import { Outbox, summaryOf } from "./outbox.ts";
+import { summaryOf } from "./outbox.ts";
+import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
 import { settledCall } from "./settled.ts";
 import { Staging } from "./staging.ts";
 import { Store } from "./store.ts";
 import { type TurnInfo, type TurnSummary, turnInfo, turnList } from "./turns.ts";
-import { upstreamOf } from "./upstream.ts";
-import { viewAt } from "./view-at.ts";
-import { PAGE_BYTES, type RowPage } from "./wire.ts";
-
-/** All that belongs to an existing session. */
-interface Parts {
-  store: Store;
-  loop: Loop;
-  outbox: Outbox;
-}
+import { pendingCalls } from "./view-at.ts";
+import { PAGE_BYTES, type PackedPage, type PackedRows, packJson } from "./wire.ts";
 
 export class Session extends DurableObject<Env> implements SessionCalls {
   readonly #followers: Followers;
   readonly #media: MediaStore;
   readonly #staging = new Staging();
+  readonly #alarm: Alarm;
   #parts: Parts | null;
-  /** When the alarm is set to fire, as far as this instance knows. */
-  #alarmAt: number | null = null;
+  #removing: Promise<boolean> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#followers = new Followers(ctx);
     this.#media = new MediaStore(ctx.storage.sql);
+    this.#alarm = new Alarm(ctx.storage);
     const store = Store.open(ctx.storage.sql);
     this.#parts = store && this.#assemble(store);
+    if (store) faultPoint(ctx, "wake");
+    if (store && nextWake(store.state, clock.now(), false) !== null) {
+      this.#alarm.expect(() => this.#keepAlarm());
+    }
     // Before anyone is answered: a call without an end is lost, and followers must not join its
     // text to the next attempt's.
     if (store?.state.call) {
@@ -65,57 +68,71 @@ export class Session extends DurableObject<Env> implements SessionCalls {
       const body = { v: 1 as const, surface: "cc" as const, submission, config };
       const fact = { type: "session.created" as const, body };
       this.#parts = this.#assemble(Store.create(this.ctx.storage.sql, fact));
+      faultPointsOfCommit(this.ctx);
     }
     const { store, outbox } = this.#parts;
-    const created = store.log.rowOf("session.created", 1);
-    if (!created || store.state.deleted || created.body.submission !== submission) {
+    const [created] = store.log.contents(1, 1);
+    const known = created?.type === "session.created" ? created.body.submission : null;
+    if (!created || store.state.deleted || known !== submission) {
       return { ok: false };
     }
     // Also when the call is repeated: the object may have died before the account heard of it.
     if (store.reported < created.seq) {
       outbox.note([created]);
       await outbox.send();
+      if (outbox.deleted) {
+        // A late repetition: the session that it made was deleted, and nothing of it is left.
+        this.#parts = null;
+        await this.ctx.storage.deleteAll();
+        return { ok: false };
+      }
       this.#keepAlarm();
     }
+    faultPoint(this.ctx, "answer");
     return { ok: true, session: sessionInfo(store.state) };
   }
 
-  /** Takes one part of a submission that is too long for one call. */
+  /** Takes one part of a submission, or of a configuration, that is too long for one call. */
   async stage(submission: string, n: number, text: string): Promise<void> {
-    if (this.#live) this.#staging.put(submission, n, text);
+    this.#staging.put(submission, n, text);
+  }
+
+  /** Creates the session from a configuration whose `parts` were staged as JSON text. */
+  async createStaged(submission: string, parts: number): Promise<CreateAnswer> {
+    const config = this.#staging.takeConfig(submission, parts);
+    return config ? this.create(submission, config) : { ok: false, missing: true };
   }
 
   /** Admits a submission whose `parts` were staged as JSON text. */
   async submitStaged(submission: string, parts: number): Promise<SubmitAnswer> {
+    const staged = this.#staging.takeSubmission(submission, parts);
     if (!this.#live) return refusal(NOT_FOUND);
-    const text = this.#staging.take(submission, parts);
-    if (text === null) return refusal({ code: "parts_missing", message: "Send the parts again." });
-    // The Worker staged the JSON text of a `Submission`.
-    return this.submit(JSON.parse(text) as Submission);
+    if (!staged) return refusal({ code: "parts_missing", message: "Send the parts again." });
+    return this.submit(staged);
   }
 
   /** Admits a submission: its rows are on disk when this answers, and the loop goes on with it. */
   async submit(submission: Submission): Promise<SubmitAnswer> {
     const parts = this.#live;
     if (!parts) return refusal(NOT_FOUND);
-    const known = this.#known(parts.store, submission);
+    const known = knownRow(parts.store, submission);
     if (known === "conflict") {
       return refusal({
         code: "key_conflict",
         message: "This Idempotency-Key was used with another body.",
       });
     }
-    if (known !== null) return this.#answer(parts.store, this.#replay(parts.store, known), []);
+    if (known !== null) return this.#answer(parts.store, replayed(parts.store, known));
 
     const draft = parts.store.draft();
     const first = draft.next;
     const admission = admit(draft, submission, this.#surroundings(parts));
     if (admission.kind === "refused") return refusal(admission.refusal);
     if (admission.kind === "same") {
-      if (submission.key) {
-        parts.store.keepKey(submission.key.id, submission.key.hash, admission.input);
-      }
-      return this.#answer(parts.store, this.#replay(parts.store, admission.input), []);
+      // It writes no row that could carry its id.
+      const { id, hash } = submission.key ?? attachedKey(submission);
+      parts.store.keepKey(id, hash, admission.input);
+      return this.#answer(parts.store, replayed(parts.store, admission.input));
     }
     // Asked for only now, so that a refused submission stores no bytes.
     const missing = this.#media.missing(draft.rows);
@@ -131,57 +148,66 @@ export class Session extends DurableObject<Env> implements SessionCalls {
       row.type === "input.cancelled" ? [row.body.input] : [],
     );
     const accepted = { s: first, input, turn, result: resultOf(draft.rows, turn), replayed: false };
-    return this.#answer(parts.store, accepted, cancelled);
+    return this.#answer(parts.store, { accepted, cancelled });
   }
 
-  /** Rows behind `after` with the view before them; null when there is no session. */
-  async page(
+  /** Rows behind `after`, up to `to`; null when there is no session. */
+  async rows(
     after: number,
     limit: number,
-    types: string[] | null = null,
     to = Number.MAX_SAFE_INTEGER,
-  ): Promise<RowPage | null> {
+  ): Promise<PackedRows | null> {
     const store = this.#live?.store;
     if (!store) return null;
-    const { rows, more } = store.log.page(after, to, PAGE_BYTES, limit, types);
-    const head = store.state.seq;
-    return { head, view: viewAt(store.log, Math.min(after, head)), rows, more };
+    faultPoint(this.ctx, "page");
+    return { head: store.state.seq, ...store.log.page(after, to, PAGE_BYTES, limit) };
   }
 
-  async describe(): Promise<SessionDescription | null> {
+  /** The same with the view before them. */
+  async page(after: number, limit: number, to?: number): Promise<PackedPage | null> {
+    const page = await this.rows(after, limit, to);
     const store = this.#live?.store;
+    return page && store ? { ...page, view: store.views.at(Math.min(after, page.head)) } : null;
+  }
+
+  async describe(): Promise<Uint8Array[] | null> {
+    const store = this.#read();
     if (!store) return null;
-    const created = store.log.rowOf("session.created", 1);
-    return {
+    const [created] = store.log.contents(1, 1);
+    const config = created?.type === "session.created" ? created.body.config : null;
+    const described: SessionDescription = {
       session: sessionInfo(store.state),
-      system_prompt: created?.body.config.system_prompt ?? null,
-      pending: pendingCalls(store),
+      system_prompt: config?.system_prompt ?? null,
+      pending: pendingCalls(store.log, store.state),
     };
+    return packJson(described);
   }
 
   async turn(turn: number): Promise<TurnInfo | null> {
-    const store = this.#live?.store;
+    const store = this.#read();
     return store ? turnInfo(store, turn) : null;
   }
 
   /** Turns before `before`, newest first; null when there is no session. */
   async turns(before: number, limit: number): Promise<TurnSummary[] | null> {
-    const store = this.#live?.store;
+    const store = this.#read();
     return store ? turnList(store, before, limit) : null;
   }
 
-  async waiting(): Promise<PendingInput[] | null> {
-    const store = this.#live?.store;
-    return store ? queuedInputs(store) : null;
+  async waiting(): Promise<Uint8Array[] | null> {
+    const store = this.#read();
+    return store ? packJson(queuedInputs(store)) : null;
   }
 
   /** The secret under which this session's stream tickets are made. */
   async secret(): Promise<string | null> {
-    return this.#live?.store.secret ?? null;
+    return this.#read()?.secret ?? null;
   }
 
   async putMedia(sha: string, n: number, data: ArrayBuffer): Promise<void> {
-    if (this.#live) this.#media.put(sha, n, data);
+    if (!this.#live) return;
+    this.#media.put(sha, n, data);
+    faultPointsOfCommit(this.ctx);
   }
 
   /**
@@ -196,7 +222,9 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     this.#commit(draft);
     parts.loop.abort();
     this.#followers.closeAll(CLOSE_DELETED, "deleted");
-    if (await this.#settleAccount(parts.store)) await this.ctx.storage.setAlarm(clock.now());
+    this.#removing = this.#settleAccount(parts.store);
+    if (await this.#removing) this.#alarm.keep(clock.now());
+    faultPoint(this.ctx, "answer");
     return true;
   }
 
@@ -206,7 +234,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const store = this.#live?.store;
     if (!store) return new Response(null, { status: 404 });
     if (url.pathname === "/follow") return this.#follow(url, store);
-    return this.#mediaResponse(url.pathname.replace("/media/", ""));
+    return this.#media.response(url.pathname.replace("/media/", ""));
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
@@ -214,17 +242,22 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     socket.close(code === 1005 || code === 1006 ? 1000 : code, "closed");
   }
 
-  /** Sets the next alarm before anything else, so that no failure can end the chain. */
-  override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+  /**
+   * Goes on with whatever there is to do. The alarm is held meanwhile: the platform repeats one whose
+   * object died over it, and an idle session sets no other, or it would be woken for ever.
+   */
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    faultPoint(this.ctx, "alarm");
+    this.#alarm.fired();
     const parts = this.#parts;
     if (!parts) return;
     if (parts.store.state.deleted) return this.#erase(parts.store);
-    this.#keepAlarm();
-    this.#wake();
-    // Waited for, so that the platform repeats the alarm if the object dies over it. Another alarm
-    // is set only for a report that failed, or an idle session would be woken for ever.
-    await parts.outbox.catchUp();
+    // One alarm is repeated a few times only, so the first repetition sets another.
+    if (info?.isRetry) this.#keepAlarm();
+    const told = parts.outbox.catchUp();
+    await this.#alarm.hold(parts.loop.wake());
+    await told;
+    await parts.outbox.send();
     this.#keepAlarm();
   }
 
@@ -233,24 +266,25 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return this.#parts && !this.#parts.store.state.deleted ? this.#parts : null;
   }
 
+  /** The store of a live session, for a call that is answered with what it reads. */
+  #read(): Store | null {
+    faultPoint(this.ctx, "answer");
+    return this.#live?.store ?? null;
+  }
+
   #assemble(store: Store): Parts {
-    const { account, session } = this.#names();
-    const outbox = new Outbox(() => accountOf(this.env, account), session, store);
-    const loop = new Loop({
-      store,
+    return assemble(store, {
+      ctx: this.ctx,
+      env: () => this.env,
       media: this.#media,
       followers: this.#followers,
       commit: (draft) => this.#commit(draft),
-      upstream: () => upstreamOf(this.env),
-      hold: (step) => this.ctx.waitUntil(step),
     });
-    return { store, loop, outbox };
   }
 
-  /** The object's name is `<account>/<ulid>`. */
-  #names(): { account: string; session: string } {
-    const [account = "", session = ""] = (this.ctx.id.name ?? "").split("/");
-    return { account, session };
+  #place(): LoggedPlace {
+    const { account, session } = namesOf(this.ctx);
+    return { account, session: sessionId(session) };
   }
 
   #surroundings({ store, loop }: Parts): Surroundings {
@@ -261,6 +295,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
         const submission = store.state.submissions.find(([, seq]) => seq === input)?.[0];
         return submission !== undefined && this.#followers.reads(submission);
       },
+      full: this.ctx.storage.sql.databaseSize > FULL_BYTES,
       isInput: (seq) => store.log.rowOf("input", seq) !== null,
     };
   }
@@ -268,10 +303,12 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   #commit(draft: Draft): void {
     const parts = this.#parts;
     if (!parts) return;
-    const rows = parts.store.commit(draft);
+    const rows = this.ctx.storage.transactionSync(() => parts.store.commit(draft));
+    faultPointsOfCommit(this.ctx);
     this.#followers.rows(rows);
     parts.outbox.note(rows);
     this.#keepAlarm();
+    for (const line of logLines(rows, this.#place(), parts.loop.firstOutput)) writeLine(line);
   }
 
   #wake(): void {
@@ -279,26 +316,11 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     if (parts) this.ctx.waitUntil(parts.loop.wake());
   }
 
-  /** Each `setAlarm` is a billed row, so an alarm that is early enough stays. */
   #keepAlarm(): void {
     const parts = this.#parts;
     if (!parts) return;
-    const now = clock.now();
     const { store, outbox } = parts;
-    const at = nextWake(store.state, now, outbox.owes || store.state.deleted);
-    if (at === null) return;
-    if (this.#alarmAt !== null && this.#alarmAt > now && this.#alarmAt <= at) return;
-    this.#alarmAt = at;
-    void this.ctx.storage.setAlarm(at);
-  }
-
-  /** The row of a submission that came before: by its id, or by its idempotency key. */
-  #known(store: Store, submission: Submission): number | "conflict" | null {
-    const seen = store.state.submissions.find(([id]) => id === submission.submission);
-    if (seen) return seen[1];
-    const key = submission.key && store.key(submission.key.id);
-    if (!key) return null;
-    return key.hash === submission.key?.hash ? key.seq : "conflict";
+    this.#alarm.keep(nextWake(store.state, clock.now(), outbox.owes || store.state.deleted));
   }
 
   /** The session was deleted by this very submission, whose answer was lost. */
@@ -308,19 +330,9 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return last?.type === "session.deleted" && last.body.submission === submission;
   }
 
-  /** What a submission was answered, from the row by which it is known. */
-  #replay(store: Store, seq: number): Accepted {
-    const row = store.log.row(seq);
-    if (row?.type === "input" || row?.type === "tool.ended") {
-      const { turn } = row.body;
-      return { s: seq, input: seq, turn, result: resultOf([row], turn), replayed: true };
-    }
-    const turn = row?.type === "interrupt" ? row.body.turn : null;
-    return { s: seq, input: null, turn, result: turn, replayed: true };
-  }
-
-  #answer(store: Store, accepted: Accepted, cancelled: number[]): SubmitAnswer {
+  #answer(store: Store, { accepted, cancelled }: Replayed): SubmitAnswer {
     const queued = store.state.queue.map(({ seq }) => seq);
+    faultPoint(this.ctx, "answer");
     return { ok: true, accepted, session: sessionInfo(store.state), queued, cancelled };
   }
 
@@ -328,7 +340,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const after = url.searchParams.get("after");
     const cursor = after === null ? "head" : parseCursor(after);
     if (cursor === null) return new Response("not a cursor", { status: 400 });
-    if (cursor !== "head" && cursor.seq > store.state.seq) {
+    if (cursor !== "head" && isAhead(cursor, store.state.seq)) {
       return Response.json({ head: store.state.seq }, { status: 409 });
     }
     const { 0: client, 1: server } = new WebSocketPair();
@@ -337,26 +349,13 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  #mediaResponse(sha: string): Response {
-    const pieces = this.#media.pieces(sha);
-    const first = pieces.next();
-    if (first.done) return new Response(null, { status: 404 });
-    let next: IteratorResult<Uint8Array<ArrayBuffer>> = first;
-    const body = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        if (next.done) return controller.close();
-        controller.enqueue(next.value);
-        next = pieces.next();
-      },
-    });
-    return new Response(body);
-  }
-
   /** Gives the account the last figures; false when it could not be reached. */
   async #settleAccount(store: Store): Promise<boolean> {
-    const { account, session } = this.#names();
+    const { account, session } = namesOf(this.ctx);
     try {
+      faultPoint(this.ctx, "report");
       await accountOf(this.env, account).remove(session, summaryOf(session, store));
+      faultPoint(this.ctx, "reported");
       return true;
     } catch {
       return false;
@@ -365,17 +364,26 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   async #erase(store: Store): Promise<void> {
     await this.ctx.storage.setAlarm(clock.now() + 15_000);
+    // Whoever asked for the deletion is answered before the object ends: the answer waits for what
+    // was written before it.
+    if (this.#removing) {
+      await this.#removing;
+      await this.ctx.storage.sync();
+    }
     if (!(await this.#settleAccount(store))) return;
+    faultPoint(this.ctx, "erase");
     await this.ctx.storage.deleteAll();
+    faultPoint(this.ctx, "erased");
     // Nothing of the session may outlive its data in this object's memory.
     this.ctx.abort("deleted", { retryAlarm: false });
   }
 }
 
-/** Where a submission's result will be: an input's under its own id, all else under its turn's. */
-function resultOf(rows: readonly Row[], turn: number | null): number | null {
-  return rows.find((row) => row.type === "input")?.seq ?? turn;
-}
+/**
+ * The platform takes 10 GB in an object. What is behind this is kept for the ends of what runs and
+ * for the deletion.
+ */
+const FULL_BYTES = 9_500_000_000;
 
 const MEDIA_MISSING: Refusal = {
   code: "media_missing",

@@ -75,6 +75,8 @@ export const FIRST_STEP: Step = {
 
 export interface OpenTurn {
   turn: number;
+  /** When it began, in milliseconds since the epoch. */
+  began_at: number;
   status: "running" | "awaiting";
   /** First seq of each submission that has no outcome yet. */
   inputs: number[];
@@ -108,6 +110,8 @@ export interface OpenTurn {
 /** An input that waits: what is needed to take it, without its content. */
 export interface Queued {
   seq: number;
+  /** When it came, in milliseconds since the epoch. */
+  at: number;
   start: "queued" | "steer";
   hash: string;
   options: TurnOptions;

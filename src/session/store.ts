@@ -9,10 +9,23 @@ import { begin, fold } from "./fold.ts";
 import { Log } from "./log.ts";
 import { FORMAT_VERSION, SCHEMA } from "./schema.ts";
 import type { State } from "./state.ts";
+import { Views } from "./view-at.ts";
 
 const KEY_KEPT_MS = 24 * 60 * 60 * 1000;
 /** Old keys are removed a few at a time: each deletion is a billed row. */
 const KEYS_PURGED = 2;
+/**
+ * Old keys are looked for among so many at the front, where they are if keys grow, and so many
+ * behind the new one, where they are if keys are random. A look at all of them would cost each
+ * request what a day's requests have left.
+ */
+const KEYS_SEEN = 8;
+
+/** Waking reads the rows behind the head, so it follows after so many, also without an outcome. */
+const HEAD_EVERY = 500;
+
+/** What is kept beside the state. */
+type Head = { secret: string; seq: number; reported: number };
 
 export interface StoredKey {
   hash: string;
@@ -21,17 +34,22 @@ export interface StoredKey {
 
 export class Store {
   readonly log: Log;
+  readonly views: Views;
   readonly #sql: SqlStorage;
   #state: State;
+  /** The last row in the state on disk. */
+  #headSeq: number;
   /** The last row that the account has acknowledged. */
   #reported: number;
   readonly secret: string;
 
-  private constructor(sql: SqlStorage, state: State, secret: string, reported: number) {
+  private constructor(sql: SqlStorage, state: State, { secret, seq, reported }: Head) {
     this.#sql = sql;
     this.log = new Log(sql);
+    this.views = new Views(this.log, state);
     this.#state = state;
     this.secret = secret;
+    this.#headSeq = seq;
     this.#reported = reported;
   }
 
@@ -39,19 +57,17 @@ export class Store {
   static open(sql: SqlStorage): Store | null {
     const table = "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'head'";
     if (sql.exec<{ n: number }>(table).one().n === 0) return null;
-    type Head = { version: number; secret: string; state: string; seq: number; reported: number };
-    const [head] = sql.exec<Head>("SELECT version, secret, state, seq, reported FROM head");
+    type Stored = Head & { version: number; state: string };
+    const [head] = sql.exec<Stored>("SELECT version, secret, state, seq, reported FROM head");
     if (!head) return null;
     if (head.version > FORMAT_VERSION) {
       throw new Error(`This session was written by a newer version (format ${head.version}).`);
     }
     // Written by `#writeHead` below.
-    const state = JSON.parse(head.state) as State;
-    const store = new Store(sql, state, head.secret, head.reported);
-    for (const row of store.log.range(head.seq + 1, Number.MAX_SAFE_INTEGER)) {
-      store.#state = fold(store.#state, row);
-    }
-    return store;
+    let state = JSON.parse(head.state) as State;
+    const rows = new Log(sql).each(head.seq + 1, Number.MAX_SAFE_INTEGER);
+    for (const row of rows) state = fold(state, row);
+    return new Store(sql, state, head);
   }
 
   /** Makes the tables and the first row. */
@@ -59,7 +75,7 @@ export class Store {
     sql.exec(SCHEMA);
     const row: RowOf<"session.created"> = { seq: 1, at: clock.now(), ...fact };
     const secret = hex(crypto.getRandomValues(new Uint8Array(32)));
-    const store = new Store(sql, begin(row), secret, 0);
+    const store = new Store(sql, begin(row), { secret, seq: row.seq, reported: 0 });
     store.log.append([row]);
     sql.exec(
       "INSERT INTO head (id, version, secret, seq, state, reported) VALUES (1, ?, ?, ?, ?, 0)",
@@ -91,19 +107,31 @@ export class Store {
     return new Draft(this.#state, clock.now());
   }
 
-  /** Writes a draft that was begun on the current state. Synchronous: all of it, or nothing. */
-  commit(draft: Draft): readonly Row[] {
-    if (draft.rows.length === 0) return [];
-    this.log.append(draft.rows);
-    for (const row of draft.rows) this.#writeTurn(row);
-    this.#state = draft.state;
-    if (draft.rows.some((row) => row.type === "outcome")) this.#writeHead();
-    return draft.rows;
+  /**
+   * Writes a draft that was begun on the current state. Synchronous; the caller makes it one
+   * transaction, so that a write that fails leaves neither rows nor a state of them.
+   */
+  commit({ rows, state }: Draft): readonly Row[] {
+    if (rows.length === 0) return [];
+    this.log.append(rows);
+    for (const row of rows) this.#writeTurn(row);
+    const long = state.seq - this.#headSeq >= HEAD_EVERY;
+    if (long || rows.some((row) => row.type === "outcome")) this.#writeHead(state);
+    this.#state = state;
+    this.views.add(rows);
+    return rows;
   }
 
   /** Where the turn `n` started, or null. */
   turnStart(n: number): number | null {
     const [found] = this.#sql.exec<{ seq: number }>("SELECT seq FROM turn WHERE n = ?", n);
+    return found?.seq ?? null;
+  }
+
+  /** Where the first turn of a higher number than `n` started that started behind the row `after`. */
+  nextStart(n: number, after: number): number | null {
+    const query = "SELECT seq FROM turn WHERE n > ? AND seq > ? ORDER BY n LIMIT 1";
+    const [found] = this.#sql.exec<{ seq: number }>(query, n, after);
     return found?.seq ?? null;
   }
 
@@ -125,7 +153,14 @@ export class Store {
   keepKey(id: string, hash: string, seq: number): void {
     const at = clock.now();
     this.#sql.exec(
-      "DELETE FROM key WHERE key IN (SELECT key FROM key WHERE at <= ? LIMIT ?)",
+      `DELETE FROM key WHERE key IN (
+        SELECT key FROM (
+          SELECT * FROM (SELECT key, at FROM key ORDER BY key LIMIT ?1)
+          UNION ALL SELECT * FROM (SELECT key, at FROM key WHERE key > ?2 ORDER BY key LIMIT ?1)
+        ) WHERE at <= ?3 LIMIT ?4
+      )`,
+      KEYS_SEEN,
+      id,
       at - KEY_KEPT_MS,
       KEYS_PURGED,
     );
@@ -146,13 +181,14 @@ export class Store {
     this.#sql.exec("INSERT INTO turn (n, seq) VALUES (?, ?)", row.body.turn, row.seq);
   }
 
-  #writeHead(): void {
+  #writeHead(state: State): void {
     this.#sql.exec(
       "UPDATE head SET seq = ?, state = ?, reported = ? WHERE id = 1",
-      this.#state.seq,
-      JSON.stringify(this.#state),
+      state.seq,
+      JSON.stringify(state),
       this.#reported,
     );
+    this.#headSeq = state.seq;
   }
 }
 

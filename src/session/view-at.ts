@@ -1,35 +1,105 @@
 /** The view of a session at a place in its log, without reading the log from its start. */
 import { eventsOf, type ToolCall } from "../shared/events.ts";
-import { inputId, turnId } from "../shared/rows.ts";
+import { inputId, type Row, turnId } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
-import type { Log } from "./log.ts";
+import type { Log, MessageOutline } from "./log.ts";
+import type { State } from "./state.ts";
+
+/** A view and the last row in it. */
+interface Place {
+  seq: number;
+  view: View;
+}
+
+const BEGINNING: Place = { seq: 0, view: EMPTY_VIEW };
 
 /**
- * The view after the row `seq`. Everything in it lies behind the last outcome, but for the calls
- * that this outcome left to the client.
+ * The views of one log. Two are kept: the newest, which goes on with the rows that are written, so
+ * that followers who come during a turn do not each read its rows again; and the one that was asked
+ * for last, from which the next page goes on.
  */
-export function viewAt(log: Log, seq: number): View {
-  const from = log.lastOf("outcome", seq);
-  let view = EMPTY_VIEW;
-  const outcome = from === null ? null : log.rowOf("outcome", from);
-  if (outcome) {
-    const pending = outcome.body.pending.flatMap((one) => toolCallAt(log, one.seq));
-    view = {
-      ...view,
-      status: pending.length > 0 ? "awaiting_tool_results" : "idle",
-      turn: turnId(outcome.body.turn),
-      pending,
-      queue: outcome.body.queued.map(inputId),
-    };
+export class Views {
+  readonly #log: Log;
+  #newest: Place;
+  #last: Place = BEGINNING;
+
+  /** `state` is that behind the last row. */
+  constructor(log: Log, state: State) {
+    this.#log = log;
+    const view = quietView(log, state);
+    this.#newest = view ? { seq: state.seq, view } : BEGINNING;
   }
-  for (const row of log.range((from ?? 0) + 1, seq)) {
-    for (const event of eventsOf(row, view)) view = reduce(view, event);
+
+  /** The view after the row `seq`. */
+  at(seq: number): View {
+    const nearest = [BEGINNING, this.#last, this.#newest]
+      .filter((place) => place.seq <= seq)
+      .reduce((a, b) => (b.seq > a.seq ? b : a));
+    const outcome = this.#log.lastOf("outcome", seq, nearest.seq + 1);
+    const from = outcome === null ? nearest : atOutcome(this.#log, outcome);
+    let { view } = from;
+    for (const row of this.#log.outline(from.seq + 1, seq)) view = after(view, row);
+    this.#last = { seq, view };
+    if (seq >= this.#newest.seq) this.#newest = this.#last;
+    return view;
   }
-  return view;
+
+  /** Takes the rows that were written behind all others. */
+  add(rows: readonly Row[]): void {
+    const last = rows.at(-1);
+    if (!last || this.#newest.seq !== last.seq - rows.length) return;
+    this.#newest = { seq: last.seq, view: rows.reduce(after, this.#newest.view) };
+  }
+}
+
+function after(view: View, row: Row | MessageOutline): View {
+  if (!("outline" in row)) return eventsOf(row, view).reduce(reduce, view);
+  const input_id = inputId(row.seq);
+  if (!row.outline.starts) {
+    const data = { input_id, input: [], start: "queued" as const };
+    return reduce(view, { type: "input.queued", turn: null, data });
+  }
+  const turn = turnId(row.seq);
+  return reduce(view, { type: "turn.started", turn, data: { turn, input_id, input: null } });
+}
+
+/** Behind an outcome nothing is left of what was before, but for the calls left to the client. */
+function atOutcome(log: Log, seq: number): Place {
+  const outcome = log.rowOf("outcome", seq);
+  if (!outcome) return BEGINNING;
+  const pending = outcome.body.pending.flatMap((one) => toolCallAt(log, one.seq));
+  const view: View = {
+    ...EMPTY_VIEW,
+    status: pending.length > 0 ? "awaiting_tool_results" : "idle",
+    turn: turnId(outcome.body.turn),
+    pending,
+    queue: outcome.body.queued.map(inputId),
+  };
+  return { seq, view };
+}
+
+/** The view while nothing runs: the state knows all of it. Null while something does. */
+function quietView(log: Log, state: State): View | null {
+  const { turn, last, queue } = state;
+  if (turn?.status === "running") return null;
+  const shown = turn ?? last;
+  return {
+    ...EMPTY_VIEW,
+    status: turn ? "awaiting_tool_results" : "idle",
+    turn: shown && turnId(shown.turn),
+    pending: pendingCalls(log, state),
+    queue: queue.map(({ seq }) => inputId(seq)),
+  };
+}
+
+/** The tool calls that wait for the client, with their arguments. */
+export function pendingCalls(log: Log, { turn }: State): ToolCall[] {
+  if (turn?.status !== "awaiting") return [];
+  return turn.tools.flatMap(({ seq }) => toolCallAt(log, seq));
 }
 
 /** The client's tool call in the row `seq`: none, or one. */
-export function toolCallAt(log: Log, seq: number): ToolCall[] {
+function toolCallAt(log: Log, seq: number): ToolCall[] {
   const row = log.rowOf("block.tool", seq);
   const [event] = row ? eventsOf(row, EMPTY_VIEW) : [];
   if (event?.type !== "tool_call.requested") return [];

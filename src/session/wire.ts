@@ -3,7 +3,10 @@
  * the object it meets, so each message says its version and a reader skips what it does not know.
  */
 import type { Preview } from "../shared/events.ts";
-import type { Row } from "../shared/rows.ts";
+import { parsePieces } from "../shared/json-reader.ts";
+import { isLight, jsonTexts } from "../shared/json-text.ts";
+import { LONG_UNITS, PIECE_UNITS } from "../shared/long-text.ts";
+import type { Json, Row } from "../shared/rows.ts";
 import type { View } from "../shared/view.ts";
 
 /** The first message on a follower's socket. */
@@ -29,13 +32,67 @@ export type Pushed =
   /** `head` is the seq of the last row when they were sent. */
   | { v: 1; type: "previews"; head: number; previews: Preview[] };
 
-/** Rows in order behind a cursor, and the view before the first of them. */
-export interface RowPage {
+/** Rows in order behind a cursor. */
+export interface Rows {
   head: number;
-  view: View;
   rows: Row[];
   more: boolean;
 }
+
+/** The same, and the view before the first of them. */
+export interface RowPage extends Rows {
+  view: View;
+}
+
+/**
+ * Rows as they leave the object: the JSON text of their list in UTF-8, cut anywhere. A call between
+ * objects may carry 32 MiB, and as values a text of 16 MB would pass that: one wide character makes
+ * every other one in it take two bytes.
+ */
+export interface PackedRows extends Omit<Rows, "rows"> {
+  rows: Uint8Array[];
+}
+
+export interface PackedPage extends PackedRows {
+  view: View;
+}
+
+/**
+ * Rows that bring what clients sent. It is passed on and nothing else, so that long strings in it may
+ * be `LongText`.
+ */
+export const isContent = (type: string): boolean =>
+  type === "input" || type === "tool.ended" || type === "session.created";
+
+/** The JSON text of a value in UTF-8, in pieces, as it crosses to another object. */
+export const packJson = (value: unknown): Uint8Array[] =>
+  Array.from(jsonTexts(value, PIECE_UNITS), (text) => encoder.encode(text));
+
+/**
+ * Consumes the pieces: each is dropped once it is read. Long strings may be `LongText`, whatever their
+ * type says.
+ */
+export function unpackJson(pieces: Uint8Array[]): Json {
+  const decoder = new TextDecoder();
+  const texts = function* () {
+    for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
+      yield decoder.decode(piece, { stream: true });
+    }
+  };
+  return parsePieces(texts(), true);
+}
+
+/** The same for rows; only strings that clients sent may be `LongText`. */
+export function unpackRows(pieces: Uint8Array[]): Row[] {
+  // Written by the log, from rows.
+  const rows = unpackJson(pieces) as unknown as Row[];
+  return rows.map((row) => {
+    const plain = isContent(row.type) || isLight(row, LONG_UNITS);
+    return plain ? row : JSON.parse(JSON.stringify(row));
+  });
+}
+
+const encoder = new TextEncoder();
 
 /** Frames of a socket that are answered without waking the object. */
 export const PING = "ping";

@@ -38,5 +38,13 @@ export function formatCursor(cursor: Cursor): string {
   }
 }
 
+/** Whether a session whose last row is `head` has never given this cursor to anyone. */
+export const isAhead = (cursor: Cursor, head: number): boolean =>
+  cursor.seq > head || (cursor.kind === "frames" && cursor.seq === head);
+
+/** The place `at` in a text, or the one before it inside a surrogate pair, where no cursor lies. */
+export const wholePlace = (text: string, at: number): number =>
+  at > 0 && (text.codePointAt(at - 1) ?? 0) > 0xffff ? at - 1 : at;
+
 /** The cursor after everything up to the row `seq`. */
 export const atRow = (seq: number): Cursor => ({ kind: "row", seq });

@@ -275,7 +275,7 @@ export interface RowBodies {
     limits: Limits;
     tool_change?: ToolChange;
   };
-  "input.cancelled": {
+  "input.cancelled": Partial<Submitted> & {
     input: number;
     reason: "client" | "deleted";
   };
@@ -341,6 +341,7 @@ export type RowOf<T extends RowType> = { seq: number; at: number; type: T; body:
 /** A row of the log; `at` is in milliseconds since the epoch and never falls. */
 export type Row = { [T in RowType]: RowOf<T> }[RowType];
 
+export const sessionId = (ulid: string): string => `sess_${ulid}`;
 export const turnId = (turn: number): string => `turn_${turn}`;
 export const inputId = (input: number): string => `input_${input}`;
 export const messageId = (call: number, i: number): string => `msg_${call}_${i}`;

@@ -26,6 +26,7 @@ function account(): TestAccount {
     report: (...args) => client.report(...args),
     list: (...args) => client.list(...args),
     remove: (...args) => client.remove(...args),
+    isDeleted: (...args) => client.isDeleted(...args),
   };
 }
 
@@ -67,11 +68,13 @@ const first = { limit: 20, cursor: null };
 const ids = async (target: TestAccount): Promise<string[]> =>
   (await target.list(first)).sessions.map((one) => one.session);
 
-/** Rows that `act` writes, as storage bills them. */
-const rowsWritten = (target: TestAccount, act: (object: Account) => unknown): Promise<number> =>
+/** Rows that `act` writes and reads, as storage bills them. */
+const rowsOf = (
+  target: TestAccount,
+  act: (object: Account) => unknown,
+): Promise<{ written: number; read: number }> =>
   inside(target, (object, sql) => {
     const exec = sql.exec.bind(sql);
-    let rows = 0;
     // Every cursor counts the rows of its own statement, once it has run to its end.
     const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
     sql.exec = ((query: string, ...bindings: unknown[]) => {
@@ -84,9 +87,14 @@ const rowsWritten = (target: TestAccount, act: (object: Account) => unknown): Pr
     } finally {
       sql.exec = exec;
     }
-    for (const cursor of cursors) rows += cursor.rowsWritten;
-    return rows;
+    return {
+      written: cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0),
+      read: cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0),
+    };
   });
+
+const rowsWritten = async (target: TestAccount, act: (object: Account) => unknown) =>
+  (await rowsOf(target, act)).written;
 
 const tables = (target: TestAccount): Promise<string[]> =>
   inside(target, (_, sql) =>
@@ -161,20 +169,45 @@ test("a page that ends with the last session has no next one", async () => {
   expect((await target.list({ limit: 2, cursor: null })).next_cursor).toBeNull();
 });
 
-test("a page reads no more rows than it shows, however many sessions there are", async () => {
+test("with 10,000 sessions, 1,000 keys and 1,000 deleted ones nothing reads more than it shows", async () => {
   const target = account();
   await target.report(summary(0));
-  const read = await inside(target, (_, sql) => {
+  await inside(target, (_, sql) => {
     const body = JSON.stringify(summary(1));
-    for (let n = 1; n <= 2000; n += 1) {
+    for (let n = 1; n <= 10_000; n += 1) {
       sql.exec("INSERT INTO session (id, seq, summary) VALUES (?, 1, ?)", id(n), body);
     }
-    const query = "SELECT id, summary FROM session WHERE id < ? ORDER BY id DESC LIMIT ?";
-    const cursor = sql.exec(query, id(1000), 21);
-    cursor.toArray();
-    return cursor.rowsRead;
+    for (let n = 1; n <= 1_000; n += 1) {
+      sql.exec("INSERT INTO tombstone VALUES (?, 1, '{}')", id(20_000 + n));
+      sql.exec("INSERT INTO key VALUES (?, ?, 'a', ?, ?)", Math.floor(NOW / DAY), n, id(n), NOW);
+    }
   });
-  expect(read).toBeLessThanOrEqual(21);
+  const page = { limit: 20, cursor: null };
+  const readBy = async (act: (object: Account) => unknown) => (await rowsOf(target, act)).read;
+  expect(await readBy((object) => object.list(page))).toBeLessThanOrEqual(22);
+  for (const n of [9_000, 5_000, 10, 0]) {
+    const read = await readBy((object) => object.list({ ...page, cursor: id(n) }));
+    expect(read).toBeLessThanOrEqual(22);
+  }
+  const calls: ((object: Account) => unknown)[] = [
+    (object) => object.report(summary(5_000, 2)),
+    (object) => object.report(summary(30_000)),
+    (object) => object.reserve("new", "a", id(30_001), NOW),
+    (object) => object.reserve("500", "a", id(30_002), NOW),
+    (object) => object.remove(id(5_000), summary(5_000, 3)),
+    (object) => object.remove(id(20_500), summary(20_500)),
+  ];
+  for (const call of calls) expect(await readBy(call)).toBeLessThanOrEqual(6);
+});
+
+test("making a session writes one row, and one more for its key", async () => {
+  const target = account();
+  await target.report(summary(1));
+  const made = await rowsWritten(target, (object) => {
+    object.reserve("k", "a", id(2), NOW);
+    object.report(summary(2));
+  });
+  expect(made).toBe(2);
 });
 
 test("a removed session is not listed, and no report revives it", async () => {
@@ -183,6 +216,8 @@ test("a removed session is not listed, and no report revives it", async () => {
   await target.report(summary(2, 3));
   expect(await target.remove(id(1), summary(1, 9))).toEqual({ kind: "removed" });
   expect(await target.report(summary(1, 10))).toEqual({ kind: "deleted" });
+  expect(await target.isDeleted(id(1))).toBe(true);
+  expect(await target.isDeleted(id(2))).toBe(false);
   expect(await ids(target)).toEqual([id(2)]);
 });
 

@@ -29,6 +29,7 @@ const SESSION_ROUTES: readonly [method: string, path: string, body?: unknown][] 
   ["DELETE", "/queue/input_2"],
   ["POST", "/stream-ticket"],
   ["GET", `/media/${"0".repeat(64)}`],
+  ["GET", "/export"],
 ];
 
 test.each<[method: string, path: string]>([

@@ -85,7 +85,8 @@ const EVENT_EXAMPLES = {
     outcome: "failed",
     output_text: "",
     code: "overloaded",
-    message: "The model API is overloaded.",
+    message:
+      "The model API is overloaded. It was tried 8 times. Send the message again in a few minutes.",
   },
 } satisfies { [T in EventType]: { [Field in keyof EventData[T]]: unknown } };
 

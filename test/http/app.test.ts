@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { authentication } from "../../src/http/auth.ts";
-import { readText } from "../../src/http/body.ts";
+import { readJson } from "../../src/http/body.ts";
 import * as problems from "../../src/http/problems.ts";
 
 interface ProblemBody {
@@ -19,7 +19,7 @@ function thingsApp() {
   app.use("/api/*", authentication());
   app.get("/", (c) => c.json({ open: true }));
   app.get("/api/things", (c) => c.json({ account: c.get("account") }));
-  app.post("/api/things", async (c) => c.text(await readText(c.req.raw, 5), 201));
+  app.post("/api/things", async (c) => c.json(await readJson(c.req.raw, 5), 201));
   app.get("/api/things/:id", (c) =>
     problems.respond(c, { ...problems.notFound("Thing"), extra: { turn: "turn_2", status: 7 } }),
   );
@@ -101,7 +101,8 @@ test("an unknown error is a generic 500 whose id is in the log, and its message 
   expect(response.headers.get("x-request-id")).toBe(body.request_id);
   expect(logged).toHaveLength(1);
   expect(JSON.parse(logged[0] ?? "")).toMatchObject({
-    message: "unhandled error",
+    event: "error",
+    what: "a request",
     request_id: body.request_id,
     method: "GET",
     path: "/api/broken",

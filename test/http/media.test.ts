@@ -8,6 +8,7 @@ import {
   type WireDocument,
 } from "../../src/http/media.ts";
 import { ProblemError } from "../../src/http/problems.ts";
+import { PIECE_UNITS, TextBuilder } from "../../src/shared/long-text.ts";
 
 const OPTIONS: MediaOptions = { field: "body -> input", allow: [] };
 
@@ -155,6 +156,24 @@ test.each([
     type: "base64_invalid",
     message: "The data must be base64 with padding, and without a data: prefix",
   });
+});
+
+test("padding ends a long base64 text as it ends a short one", async () => {
+  const padded = `${"A".repeat(PIECE_UNITS - 1)}=`;
+  const of = (data: string): WireBlock[] => {
+    const builder = new TextBuilder(true);
+    builder.add(data);
+    // A long text stands for a string.
+    const source = { type: "base64" as const, media_type: "application/pdf" };
+    return [{ type: "document", source: { ...source, data: builder.finish() as string } }];
+  };
+  expect((await takeMedia(of(padded), OPTIONS)).media[0]?.bytes.length).toBe(
+    PIECE_UNITS * 0.75 - 1,
+  );
+  expect((await takeMedia(of(`${padded} \n`), OPTIONS)).media).toHaveLength(1);
+  for (const data of [`${padded}AAAA`, `${padded}=`, `${padded.slice(1)}`, `A${padded}`]) {
+    expect(await refusal(of(data))).toMatchObject({ type: "base64_invalid" });
+  }
 });
 
 test.each<[string, WireBlock]>([

@@ -1,5 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { openStream } from "../../src/model/client.ts";
+import { encodeRequest } from "../../src/model/request-body.ts";
 import { CallFailed } from "../../src/model/retry.ts";
 import { answer } from "./streams.ts";
 
@@ -9,7 +10,11 @@ it("a failed call writes nothing of what the model said to the log", async () =>
   const spies = levels.map((level) => vi.spyOn(console, level));
   const stream = openStream(
     { apiKey: "key", fetch: async () => answer('event: message_start\ndata: {"secret":\n\n') },
-    { params: { model: "m", max_tokens: 1, messages: [], stream: true }, betas: [], notices: [] },
+    encodeRequest({
+      params: { model: "m", max_tokens: 1, messages: [], stream: true },
+      betas: [],
+      notices: [],
+    }),
     { signal: new AbortController().signal },
   );
   await expect(stream.next()).rejects.toBeInstanceOf(CallFailed);

@@ -189,6 +189,7 @@ describe("a failed call", () => {
       expect(await failsWith(() => answer(sse([...before, error])))).toEqual({
         kind: "stream_error",
         type: "overloaded_error",
+        error_code: null,
         message: "Overloaded",
       });
     }
@@ -196,7 +197,12 @@ describe("a failed call", () => {
 
   it("is a stream error of unknown type when its data cannot be read", async () => {
     const garbled = () => answer("event: error\ndata: <oops>\n\n");
-    expect(await failsWith(garbled)).toEqual({ kind: "stream_error", type: null, message: null });
+    expect(await failsWith(garbled)).toEqual({
+      kind: "stream_error",
+      type: null,
+      error_code: null,
+      message: null,
+    });
   });
 
   it.each([
@@ -206,7 +212,8 @@ describe("a failed call", () => {
     const failure = await failsWith(
       () => new Response(body, { headers: { "content-type": type } }),
     );
-    expect(failure).toEqual({ kind: "malformed", detail: `${type} instead of an event stream` });
+    const [name] = type.split(";");
+    expect(failure).toEqual({ kind: "malformed", detail: `${name} instead of an event stream` });
   });
 
   it("is malformed when an event is not JSON", async () => {

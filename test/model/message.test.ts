@@ -2,8 +2,9 @@ import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StreamEvent } from "../../src/model/message.ts";
-import { type Delta, estimateUsage, MessageAccumulator } from "../../src/model/message.ts";
+import { type Delta, MessageAccumulator } from "../../src/model/message.ts";
 import { CallFailed } from "../../src/model/retry.ts";
+import { estimateUsage } from "../../src/model/usage.ts";
 import {
   begin,
   close,
@@ -281,6 +282,8 @@ describe("MessageAccumulator", () => {
 
   describe("a stream that no message has", () => {
     const BLOCK = begin(0, { type: "text", text: "" });
+    const THOUGHT = begin(0, { type: "thinking", thinking: "" });
+    const CALL = { type: "tool_use", id: "toolu_1", name: "Read", input: {} };
     it.each<[string, StreamEvent[]]>([
       ["a second message_start", [START, START]],
       ["message_start without a message", [{ type: "message_start" }]],
@@ -292,12 +295,20 @@ describe("MessageAccumulator", () => {
       ["no open content block 1", [START, BLOCK, delta(1, { type: "text_delta", text: "a" })]],
       ["no open content block 0", [START, ...text(0), delta(0, { type: "text_delta", text: "a" })]],
       ["no open content block 0", [START, ...text(0), close(0)]],
-      ["no open content block x", [START, { type: "content_block_stop", index: "x" }]],
+      [
+        "no open content block without a number",
+        [START, { type: "content_block_stop", index: "x" }],
+      ],
       ["a delta without text", [START, BLOCK, delta(0, { type: "text_delta" })]],
       [
         "content_block_delta without a delta",
         [START, BLOCK, { type: "content_block_delta", index: 0 }],
       ],
+      ["a text_delta in a thinking block", [START, THOUGHT, delta(0, { type: "text_delta" })]],
+      ["a tool call without an id or a name", [START, begin(0, { type: "tool_use", id: "a" })]],
+      ["a tool call without an id or a name", [START, begin(0, { type: "tool_use", name: "a" })]],
+      ["a tool call whose input is no object", [START, begin(0, { ...CALL, input: [] })]],
+      ["two tool calls with one id", [START, begin(0, CALL), close(0), begin(1, CALL)]],
       ["message_delta before message_start", [end("end_turn")]],
       ["message_stop before message_start", [STOP]],
       ["message_stop inside a content block", [START, BLOCK, end("end_turn"), STOP]],

@@ -62,7 +62,7 @@ describe("classify", () => {
 
   describe("errors inside a stream", () => {
     const inStream = (type: string | null) =>
-      verdict({ kind: "stream_error", type, message: "because" });
+      verdict({ kind: "stream_error", type, error_code: null, message: "because" });
 
     it("are retried", () => {
       expect(inStream("overloaded_error")).toBe("retry overloaded");
@@ -236,6 +236,7 @@ describe("classify", () => {
       fc.record({
         kind: fc.constant("stream_error" as const),
         type: fc.constantFrom(null, "overloaded_error", "authentication_error"),
+        error_code: fc.constantFrom(null, "contract_spend_limit_reached"),
         message: fc.constant("sk-ant-SECRETSECRET unauthorized"),
       }),
       fc.constantFrom<Failure>(

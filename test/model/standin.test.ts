@@ -3,6 +3,7 @@ import { MODELS } from "../../src/model/catalogue.ts";
 import { openStream } from "../../src/model/client.ts";
 import { MessageAccumulator } from "../../src/model/message.ts";
 import { buildRequest, type RequestInput, type RequestMessage } from "../../src/model/request.ts";
+import { encodeRequest } from "../../src/model/request-body.ts";
 import { findModel } from "../../src/standin/models.ts";
 import { text, thinking, toolUse } from "../../src/standin/replies.ts";
 import { createStandin } from "../../src/standin/standin.ts";
@@ -40,17 +41,19 @@ describe.each(MODELS.map((rules) => [rules.id, rules] as const))("%s", (id, rule
     const thinks = rules.thinking.kind === "always" || findModel(id)?.thinksUnasked === true;
     const messages: RequestMessage[] = [{ role: "user", content: [QUESTION] }];
     const call = async (toolChoice: RequestInput["toolChoice"]) => {
-      const request = buildRequest({
-        model: id,
-        system: "Be brief.",
-        tools: [TOOL],
-        toolChoice,
-        parallelToolCalls: toolChoice.type !== "any",
-        messages,
-        maxTokens: rules.max_output,
-        marks: [0, 1, 2, 3, 4],
-        ttl: "1h",
-      });
+      const request = encodeRequest(
+        buildRequest({
+          model: id,
+          system: "Be brief.",
+          tools: [TOOL],
+          toolChoice,
+          parallelToolCalls: toolChoice.type !== "any",
+          messages,
+          maxTokens: rules.max_output,
+          marks: [0, 1, 2, 3, 4],
+          ttl: "1h",
+        }),
+      );
       const message = new MessageAccumulator();
       const upstream = { apiKey: "key", fetch: standin.fetch };
       const { signal } = new AbortController();

@@ -2,6 +2,7 @@
 import { openStream, type Upstream } from "../../src/model/client.ts";
 import type { MessageAccumulator, StreamEvent } from "../../src/model/message.ts";
 import { buildRequest, type ModelRequest } from "../../src/model/request.ts";
+import { encodeRequest } from "../../src/model/request-body.ts";
 import { CallFailed, type Failure } from "../../src/model/retry.ts";
 
 export const KEY = "sk-ant-api03-SECRETSECRET";
@@ -38,8 +39,12 @@ export function upstreamOf(reply: (init: RequestInit) => Response | Promise<Resp
 export const open = (
   upstream: Upstream,
   options: Partial<Parameters<typeof openStream>[2]> = {},
-  request = REQUEST,
-) => openStream(upstream, request, { signal: new AbortController().signal, ...options });
+  request: ModelRequest = REQUEST,
+) =>
+  openStream(upstream, encodeRequest(request), {
+    signal: new AbortController().signal,
+    ...options,
+  });
 
 export async function eventsOf(stream: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];

@@ -4,10 +4,11 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { accountOf } from "../../src/account/client.ts";
 import { sessionStub } from "../../src/session/calls.ts";
-import { text, thinking } from "../../src/standin/replies.ts";
+import { createGate } from "../../src/standin/gate.ts";
+import { holdAt, insertAt, PING, reply, text, thinking } from "../../src/standin/replies.ts";
 import { countBilled } from "../support/billed.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
-import { runAlarm, type TestSession, useSessions } from "../support/sessions.ts";
+import { held, reached, runAlarm, type TestSession, useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();
 let clock: FakeClock;
@@ -43,6 +44,47 @@ test("a plain turn with thinking is billed for at most ten rows, its alarm inclu
   await session.reader.detach();
   await rest(session);
   expect(await session.inside(() => billed())).toBeLessThanOrEqual(10);
+});
+
+test("an alarm is held while a long turn goes on, so that the turn costs no more of them", async () => {
+  const session = await sessions.create();
+  const billed = await session.inside((state) => countBilled(state));
+  const pauses = Array.from({ length: 8 }, () => createGate());
+  const acts = pauses.flatMap((gate) => [holdAt(2, gate), insertAt(2, PING)]);
+  sessions.script(reply({ blocks: [text("at last")], acts }));
+  const sent = await session.send("take your time");
+  await session.reader.detach();
+  const fired = runAlarm(session);
+  for (const gate of pauses) {
+    await reached(gate);
+    expect(await alarm(session), "an alarm besides the one that is held").toBeNull();
+    // Eight times just below the silence that counts as a stall: more than ten minutes.
+    await session.inside(() => clock.advance(80_000));
+    if (gate !== pauses.at(-1)) await session.open(gate);
+  }
+  await fired;
+  expect(await alarm(session), "the next one, once this was held long enough").not.toBeNull();
+  await session.open(pauses[7] ?? createGate());
+  session.reader.attach();
+  expect(await session.outcome(sent)).toMatchObject({ outcome: "completed" });
+  await session.reader.detach();
+  await rest(session);
+  expect(await session.inside(() => billed())).toBeLessThanOrEqual(10);
+});
+
+test("an alarm that is repeated sets another, as one is not repeated for ever", async () => {
+  const session = await sessions.create();
+  const { reply: answer, gate } = held({ block: 0, delta: 1 }, [text("Hello there")]);
+  sessions.script(answer);
+  const sent = await session.send("hi");
+  await reached(gate);
+  clock.advance(1_000);
+  const again = { isRetry: true, retryCount: 1, scheduledTime: clock.now };
+  const fired = session.inside((_, object) => object.alarm(again));
+  await session.open(gate);
+  await fired;
+  expect(await session.outcome(sent)).toMatchObject({ outcome: "completed" });
+  expect(await alarm(session)).toBe(clock.now + 15_000);
 });
 
 test("an idle session sets no alarm again, also when it sleeps in between", async () => {

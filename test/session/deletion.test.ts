@@ -53,9 +53,8 @@ async function checkNotFound(session: TestSession): Promise<void> {
   expect(refusalOf(await stub.submitStaged("01HS", 1))).toBe("not_found");
   expect(refusalOf(await session.trySend("hi"))).toBe("not_found");
   expect(refusalOf(await session.tryResults({ call_3_0: "x" }))).toBe("not_found");
-  expect(refusalOf(await session.submit({ kind: "interrupt", cancel_queued: true }))).toBe(
-    "not_found",
-  );
+  const interrupt = { kind: "interrupt" as const, cancel_queued: true, sent_at: Date.now() };
+  expect(refusalOf(await session.submit(interrupt))).toBe("not_found");
   expect(refusalOf(await session.submit({ kind: "cancel", input: 2 }))).toBe("not_found");
   expect(await stub.remove("01HR")).toBe(false);
   expect(await found("/follow", { headers: { upgrade: "websocket" } })).toBe(404);

@@ -158,7 +158,7 @@ test("queued in mid-message", async () => {
     "session.created[1]",
     "turn.started[2]",
     "assistant.delta[3:5]",
-    "input.queued[4]",
+    "input.queued[4:5]",
     "assistant.delta[4:11]",
     "assistant.completed[5]",
     "call.completed[6]",

@@ -91,6 +91,7 @@ test("a client that comes back at any offset gets exactly the rest", async () =>
   expect(await rest(session, "2:7"), "an offset of another call").toBe(whole);
   const queued = await session.send("more");
   await session.reader.row("input", ({ seq }) => seq === 4);
+  expect(session.reader.cursor, "the row's id keeps it").toBe(`4:${whole.length}`);
   expect(await rest(session, "4:9"), "the offset goes on over a row").toBe(whole.slice(9));
   expect(await rest(session, "3:9")).toBe(whole.slice(9));
   expect(await rest(session, "4")).toBe(whole);

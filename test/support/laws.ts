@@ -3,6 +3,7 @@
  * end, everything is rebuilt from the rows, clients see what the rows say, and requests only grow.
  */
 import { expect } from "vitest";
+import { ONE_OUTCOME } from "../../scripts/kills/one-outcome.ts";
 import { sessionInfo } from "../../src/session/describe.ts";
 import { begin, fold } from "../../src/session/fold.ts";
 import { Log } from "../../src/session/log.ts";
@@ -16,29 +17,8 @@ import type { TestSession } from "./sessions.ts";
 
 export { checkRequests } from "./prefix-law.ts";
 
-/** Every accepted submission that is not named by exactly one outcome or cancellation. */
-const ONE_OUTCOME = `
-WITH row AS (
-  SELECT seq, type, CASE WHEN body <> '' THEN body ELSE (
-    SELECT group_concat(data, '') FROM (SELECT data FROM part WHERE part.seq = log.seq ORDER BY n)
-  ) END AS body FROM log
-), accepted AS (
-  SELECT min(seq) AS seq FROM row
-  WHERE type = 'input' OR (type = 'tool.ended' AND body ->> 'by' = 'client')
-  GROUP BY body ->> 'submission'
-), named AS (
-  SELECT one.value AS seq FROM row, json_each(row.body, '$.inputs') AS one
-  WHERE row.type = 'outcome'
-  UNION ALL
-  SELECT body ->> 'input' FROM row WHERE type = 'input.cancelled'
-)
-SELECT accepted.seq AS seq, (SELECT count(*) FROM named WHERE named.seq = accepted.seq) AS ends
-FROM accepted WHERE ends <> 1
-UNION ALL
-SELECT named.seq, 1 FROM named WHERE named.seq NOT IN (SELECT seq FROM accepted)`;
-
 /** The submissions that break promise 1, as SQL sees them. */
-const unendedSubmissions = (sql: SqlStorage): { seq: number; ends: number }[] =>
+export const unendedSubmissions = (sql: SqlStorage): { seq: number; ends: number }[] =>
   sql.exec<{ seq: number; ends: number }>(ONE_OUTCOME).toArray();
 
 /** The state after all rows, folded from the first. */
@@ -53,8 +33,11 @@ function viewOf(rows: readonly Row[]): View {
   return rows.reduce<View>((view, row) => eventsOf(row, view).reduce(reduce, view), EMPTY_VIEW);
 }
 
+/** What of a session is needed to check it. */
+export type CheckedSession = Pick<TestSession, "stub" | "inside" | "reader">;
+
 /** Checks a session's log and its reader; null when the session was deleted. */
-export async function checkLog(session: TestSession): Promise<Row[] | null> {
+export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
   const described = await session.stub.describe();
   if (!described) return null;
   const { unended, opened, rows, turns } = await session.inside((state) => {
@@ -91,7 +74,7 @@ function turnsOf(rows: readonly Row[]): { n: number; seq: number }[] {
 const turnIn = (row: Row): number => ("turn" in row.body ? Number(row.body.turn) : 0);
 
 /** The reader has seen every row once and in order, and its view is what the rows say. */
-async function checkReader({ reader }: TestSession, rows: readonly Row[]): Promise<void> {
+async function checkReader({ reader }: CheckedSession, rows: readonly Row[]): Promise<void> {
   const last = rows.at(-1)?.seq ?? 0;
   await reader.detach();
   reader.attach();

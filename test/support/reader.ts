@@ -11,10 +11,13 @@ import { EMPTY_VIEW, reduce, type View } from "../../src/shared/view.ts";
 /** The integer part of a frame's id. */
 export const seqOf = (id: string): number => parseCursor(id)?.seq ?? Number.NaN;
 
+/** A frame as a client has it: with all of its text. */
+type ReadFrame = SseFrame & { id: string; data: string };
+
 /** A client: it reads frames, keeps a view, and may go away and come back with its last cursor. */
 export class Reader {
   /** Every frame that was read, over all connections. */
-  readonly frames: (SseFrame & { id: string })[] = [];
+  readonly frames: ReadFrame[] = [];
   /** Every row and preview that came out of the follower. */
   readonly items: Followed[] = [];
   readonly rows: Row[] = [];
@@ -137,7 +140,8 @@ export class Reader {
         // Noted after its frames, so that whoever waits for a row finds them.
         this.items.push(item);
         if (item.kind === "row" && !this.rows.some(({ seq }) => seq === item.row.seq)) {
-          this.rows.push(item.row);
+          // Long texts are compared as what they stand for.
+          this.rows.push(JSON.parse(JSON.stringify(item.row)));
         }
         this.notify();
       }
@@ -147,10 +151,12 @@ export class Reader {
   }
 
   #take(frame: SseFrame): void {
-    if (frame.id === undefined) throw new Error("a frame without an id");
-    this.frames.push({ ...frame, id: frame.id });
-    this.#cursor = frame.id;
-    const event = eventIn(frame);
+    const { id, data } = frame;
+    if (id === undefined) throw new Error("a frame without an id");
+    const read = { ...frame, id, data: typeof data === "string" ? data : [...data].join("") };
+    this.frames.push(read);
+    this.#cursor = id;
+    const event = eventIn(read);
     if (event) this.view = reduce(this.view, event);
     this.notify();
   }
@@ -166,7 +172,7 @@ export class Reader {
 }
 
 /** The native event in a frame; none in the frames that only end a response. */
-function eventIn(frame: SseFrame): Event | null {
+function eventIn(frame: ReadFrame): Event | null {
   const data: unknown = JSON.parse(frame.data);
   if (typeof data !== "object" || data === null || !("data" in data) || !("turn_id" in data)) {
     return null;

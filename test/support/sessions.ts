@@ -15,6 +15,7 @@ import type {
 } from "../../src/session/commands.ts";
 import { Log } from "../../src/session/log.ts";
 import type { Session } from "../../src/session/session.ts";
+import { clock } from "../../src/shared/clock.ts";
 import type {
   ContentBlock,
   JsonObject,
@@ -203,10 +204,10 @@ export class TestSession {
   }
 
   async interrupt(
-    sent: { submission?: string; cancel_queued?: boolean } = {},
+    sent: { submission?: string; cancel_queued?: boolean; sent_at?: number } = {},
   ): Promise<Extract<SubmitAnswer, { ok: true }>> {
-    const { cancel_queued = false } = sent;
-    const answer = await this.submit({ kind: "interrupt", cancel_queued }, sent);
+    const { cancel_queued = false, sent_at = clock.now() } = sent;
+    const answer = await this.submit({ kind: "interrupt", cancel_queued, sent_at }, sent);
     if (!answer.ok) throw new Error(`refused: ${answer.refusal.code}`);
     return answer;
   }

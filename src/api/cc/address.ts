@@ -12,8 +12,6 @@ export interface Addressed {
 
 const SESSION_ID = /^sess_([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
 
-export const publicId = (ulid: string): string => `sess_${ulid}`;
-
 export const sessionPath = (id: string): string => `/api/sessions/${id}`;
 
 /**

@@ -1,17 +1,45 @@
 /** Content as clients write it: text, images and documents, in the forms of both APIs. */
 import * as v from "valibot";
 import type { WireBlock, WireDocument, WireImage } from "../../http/media.ts";
+import { jsonString } from "../../shared/json-text.ts";
+import { LongText, piecesOf } from "../../shared/long-text.ts";
 import type { Json } from "../../shared/rows.ts";
 
 const MAX_BLOCKS = 1000;
 
+/** Members of a request that hold content: a long string in one is a `LongText`. */
+export const CONTENT_MEMBERS: ReadonlySet<string> = new Set([
+  "input",
+  "content",
+  "text",
+  "data",
+  "url",
+  "image_url",
+]);
+
+/** A string, or what stands for one. */
+const isText = (value: unknown): value is string =>
+  typeof value === "string" || value instanceof LongText;
+
+const whole = v.string();
+
+/** A string that may be a `LongText`. */
+const Characters: typeof whole = {
+  ...whole,
+  "~run"(dataset, config) {
+    if (!(dataset.value instanceof LongText)) return whole["~run"](dataset, config);
+    // It stands for a string wherever one is passed on, which is all that is done with it.
+    return { value: dataset.value as unknown as string, typed: true };
+  },
+};
+
 const Base64 = v.object({
   type: v.literal("base64"),
   media_type: v.string(),
-  data: v.string(),
+  data: Characters,
 });
 
-const Url = v.object({ type: v.literal("url"), url: v.string() });
+const Url = v.object({ type: v.literal("url"), url: Characters });
 
 const File = v.object({
   type: v.literal("file"),
@@ -21,14 +49,14 @@ const File = v.object({
 const Text = v.object({
   type: v.literal("text"),
   media_type: v.optional(v.literal("text/plain"), "text/plain"),
-  data: v.pipe(v.string(), v.minLength(1)),
+  data: v.pipe(Characters, v.minLength(1)),
 });
 
-const ImageUrl = v.union([v.string(), v.object({ url: v.string() })]);
+const ImageUrl = v.union([Characters, v.object({ url: Characters })]);
 
 /** One block in a form that clients send. `image_url` is how OpenAI clients write an image. */
 const Part = v.variant("type", [
-  v.object({ type: v.literal("text"), text: v.string() }),
+  v.object({ type: v.literal("text"), text: Characters }),
   v.object({ type: v.literal("image"), source: v.variant("type", [Base64, Url, File]) }),
   v.object({
     type: v.literal("document"),
@@ -49,14 +77,14 @@ const Block = v.pipe(Part, v.transform(block));
 
 /** A message: a text, or a list of blocks. */
 export const MessageContent = v.union([
-  v.pipe(v.string(), v.transform(textBlocks)),
+  v.pipe(Characters, v.transform(textBlocks)),
   v.pipe(v.array(Block), v.minLength(1), v.maxLength(MAX_BLOCKS)),
 ]);
 
 /** What is no content becomes text, so that nothing is lost and the model can read it. */
 const AnyText = v.pipe(
   v.custom<Json>(() => true),
-  v.transform((value) => textBlock(typeof value === "string" ? value : JSON.stringify(value))),
+  v.transform((value) => textBlock(isText(value) ? value : jsonString(value))),
 );
 
 const PartList = v.pipe(
@@ -97,7 +125,7 @@ function block(part: v.InferOutput<typeof Part>): WireBlock {
       return document(part);
     case "image_url": {
       const { image_url } = part;
-      return imageAt(typeof image_url === "string" ? image_url : image_url.url);
+      return imageAt(isText(image_url) ? image_url : image_url.url);
     }
   }
 }
@@ -115,10 +143,11 @@ function document({ type, source, title, context, citations }: DocumentPart): Wi
 }
 
 function imageAt(url: string): WireImage {
-  const [, media_type, data] = /^data:([^;,]*);base64,(.*)$/s.exec(url) ?? [];
+  const [head = ""] = piecesOf(url);
+  const [prefix = "", media_type] = /^data:([^;,]*);base64,/.exec(head) ?? [];
   const source =
-    media_type !== undefined && data !== undefined
-      ? { type: "base64" as const, media_type, data }
-      : { type: "url" as const, url };
+    media_type === undefined
+      ? { type: "url" as const, url }
+      : { type: "base64" as const, media_type, data: url.slice(prefix.length) };
   return { type: "image", source };
 }

@@ -1,6 +1,6 @@
 /** Turns and tool results as clients send them, made into what a session takes. */
 import * as v from "valibot";
-import { readJson } from "../../http/body.ts";
+import { readLongJson } from "../../http/body.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { type Media, takeMedia, type WireBlock } from "../../http/media.ts";
@@ -9,7 +9,7 @@ import { parse } from "../../http/validate.ts";
 import type { AskedLimits, AskedOptions, Command, ToolResult } from "../../session/commands.ts";
 import type { Config } from "../../shared/config.ts";
 import type { Json, ToolChoice, Toolset } from "../../shared/rows.ts";
-import { MessageContent, ResultContent } from "./content.ts";
+import { CONTENT_MEMBERS, MessageContent, ResultContent } from "./content.ts";
 import { refusalProblem } from "./submission.ts";
 import { checkChoice, decodeChoice, decodeTools, ToolList } from "./tools.ts";
 
@@ -121,7 +121,7 @@ async function read<S extends v.GenericSchema>(
   c: HttpContext,
   schema: S,
 ): Promise<{ request: v.InferOutput<S>; hash: string }> {
-  const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
+  const body = await readLongJson(c.req.raw, c.get("config").maxBodyBytes, CONTENT_MEMBERS);
   return { request: parse(schema, body), hash: await hashJson(body) };
 }
 

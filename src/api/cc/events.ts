@@ -2,14 +2,17 @@
 import * as v from "valibot";
 import type { HttpContext } from "../../http/context.ts";
 import { Follower } from "../../http/follow.ts";
-import { conflict, ProblemError } from "../../http/problems.ts";
+import { answerJson } from "../../http/json.ts";
+import { cursorAhead, ProblemError } from "../../http/problems.ts";
 import { streamEvents } from "../../http/stream.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse, queryInteger } from "../../http/validate.ts";
 import type { SessionStub } from "../../session/calls.ts";
+import type { Rows } from "../../session/wire.ts";
 import { clock } from "../../shared/clock.ts";
 import { atRow, type Cursor, parseCursor } from "../../shared/cursor.ts";
 import { type Event, eventsOf } from "../../shared/events.ts";
+import { isLight } from "../../shared/json-text.ts";
 import { reduce } from "../../shared/view.ts";
 import { addressed, found } from "./address.ts";
 import { ccStream, type EventObject, eventObject } from "./encode.ts";
@@ -19,6 +22,8 @@ const MAX_LIMIT = 1000;
 const MAX_WAIT_SECONDS = 25;
 /** A rare type in a long session is found over several pages: each one reads so much at most. */
 const MAX_READS = 20;
+/** No further page is read behind so many characters: messages may have 16 MB each. */
+const MAX_UNITS = 1_000_000;
 
 const EventsQuery = v.object({
   after: v.optional(v.string(), "0"),
@@ -46,9 +51,9 @@ export async function getEvents(c: HttpContext): Promise<Response> {
   const types = type === undefined ? null : new Set(type.split(",").map((one) => one.trim()));
   const asked: Asked = { limit, wants: ({ type }) => types === null || types.has(type) };
   const page = await readPage(id, session, cursorIn(after).seq, asked);
-  if (page.data.length > 0 || page.has_more || wait === 0) return c.json(page);
+  if (page.data.length > 0 || page.has_more || wait === 0) return answerJson(c, page);
   await waitForEvent(c.req.raw.signal, session, page.last_id, asked, wait);
-  return c.json(await readPage(id, session, page.last_id, asked));
+  return answerJson(c, await readPage(id, session, page.last_id, asked));
 }
 
 interface Asked {
@@ -71,14 +76,13 @@ async function readPage(
   { limit, wants }: Asked,
 ): Promise<EventPage> {
   const data: EventObject[] = [];
+  const first = found(await repeatedly(() => session.page(after, rowsFor(limit))));
+  if (after > first.head) throw new ProblemError(cursorAhead(first.head));
+  let before = first.view;
   let last_id = after;
-  for (let reads = 0; reads < MAX_READS; reads++) {
-    const { head, view, rows, more } = found(
-      await repeatedly(() => session.page(last_id, rowsFor(limit - data.length))),
-    );
-    if (after > head) throw new ProblemError(cursorAhead(head));
-    let before = view;
-    for (const row of rows) {
+  let page: Rows = first;
+  for (let reads = 1; ; reads++) {
+    for (const row of page.rows) {
       if (data.length === limit) return { data, has_more: true, last_id };
       for (const event of eventsOf(row, before)) {
         before = reduce(before, event);
@@ -86,9 +90,11 @@ async function readPage(
       }
       last_id = row.seq;
     }
-    if (!more) return { data, has_more: false, last_id };
+    const enough = reads === MAX_READS || !isLight(data, MAX_UNITS);
+    if (!page.more || enough) return { data, has_more: page.more, last_id };
+    const room = rowsFor(limit - data.length);
+    page = found(await repeatedly(() => session.rows(last_id, room)));
   }
-  return { data, has_more: true, last_id };
 }
 
 /** Not every row is an event, and a page of few rows costs a call as one of many does. */
@@ -106,6 +112,8 @@ async function waitForEvent(
   const end = () => stop.abort();
   const cancelTimer = clock.after(seconds * 1000, end);
   client.addEventListener("abort", end, { once: true });
+  // It may have left while the page was read.
+  if (client.aborted) end();
   const follower = new Follower(session, { from: atRow(after), signal: stop.signal });
   try {
     for await (const seen of follower.read()) {
@@ -130,8 +138,3 @@ export async function streamSession(c: HttpContext): Promise<Response> {
     ccStream(id, () => clock.now()),
   );
 }
-
-const cursorAhead = (head: number) => ({
-  ...conflict("cursor_ahead", `The cursor is ahead of the session, whose last event is ${head}.`),
-  extra: { last_id: head },
-});

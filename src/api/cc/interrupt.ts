@@ -5,6 +5,7 @@ import type { HttpContext } from "../../http/context.ts";
 import { respond } from "../../http/problems.ts";
 import { submit } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
+import { clock } from "../../shared/clock.ts";
 import { inputId, turnId } from "../../shared/rows.ts";
 import { addressed } from "./address.ts";
 import { keyId } from "./key.ts";
@@ -21,7 +22,8 @@ export async function postInterrupt(c: HttpContext): Promise<Response> {
   const key = keyId(c, "interrupt");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes, {});
   const { cancel_queued } = parse(InterruptRequest, body);
-  const submission = submissionOf({ kind: "interrupt", cancel_queued }, key, await hashJson(body));
+  const command = { kind: "interrupt" as const, cancel_queued, sent_at: clock.now() };
+  const submission = submissionOf(command, key, await hashJson(body));
   const answer = await submit(session, submission, []);
   if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
   const { accepted, session: info, queued, cancelled } = answer;

@@ -1,4 +1,4 @@
-/** `Idempotency-Key`: a POST that is sent again with the same key and body does nothing twice. */
+/** `Idempotency-Key`: what is sent again with the same key and body does nothing twice. */
 import type { HttpContext } from "../../http/context.ts";
 import { ProblemError } from "../../http/problems.ts";
 

@@ -1,5 +1,6 @@
 /** The inputs that wait for their turn. */
 import type { HttpContext } from "../../http/context.ts";
+import { answerJson } from "../../http/json.ts";
 import { respond } from "../../http/problems.ts";
 import { repeatedly, submit } from "../../http/submit.ts";
 import type { PendingInput } from "../../session/describe.ts";
@@ -7,13 +8,14 @@ import type { Event } from "../../shared/events.ts";
 import { inputId, numberInId } from "../../shared/rows.ts";
 import { addressed, found } from "./address.ts";
 import { eventObject } from "./encode.ts";
+import { keyId } from "./key.ts";
 import { refusalProblem, submissionOf } from "./submission.ts";
 
 /** `GET /api/sessions/{id}/queue` */
 export async function getQueue(c: HttpContext): Promise<Response> {
   const { id, session } = addressed(c);
   const inputs = found(await repeatedly(() => session.waiting()));
-  return c.json({ data: inputs.map((input) => queuedInput(id, input)) });
+  return answerJson(c, { data: inputs.map((input) => queuedInput(id, input)) });
 }
 
 /** The data of the input's own `input.queued` event, and when it came. */
@@ -29,8 +31,10 @@ function queuedInput(id: string, { input, start, content, created_at }: PendingI
 export async function cancelQueued(c: HttpContext): Promise<Response> {
   const { session } = addressed(c);
   const input = found(numberInId("input", c.req.param("input") ?? ""), "Input");
-  const submission = submissionOf({ kind: "cancel", input }, null, "");
+  const key = keyId(c, "queue");
+  const submission = submissionOf({ kind: "cancel", input }, key, String(input));
   const answer = await submit(session, submission, []);
   if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
+  if (answer.accepted.replayed) c.header("idempotency-replayed", "true");
   return c.json({ id: inputId(input), cancelled: true });
 }

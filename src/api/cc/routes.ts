@@ -5,6 +5,7 @@ import type { HttpEnv } from "../../http/context.ts";
 import { about, health } from "./about.ts";
 import { postCompact } from "./compact.ts";
 import { getEvents, streamSession } from "./events.ts";
+import { getExport } from "./export.ts";
 import { postInterrupt } from "./interrupt.ts";
 import { getMedia } from "./media.ts";
 import { getModels } from "./models.ts";
@@ -42,5 +43,6 @@ export function addCcRoutes(app: Hono<HttpEnv>): void {
   app.get("/api/sessions/:id/queue", getQueue);
   app.delete("/api/sessions/:id/queue/:input", cancelQueued);
   app.post("/api/sessions/:id/stream-ticket", postStreamTicket);
+  app.get("/api/sessions/:id/export", getExport);
   app.get("/api/sessions/:id/media/:sha256", getMedia);
 }

@@ -3,9 +3,8 @@ import type { SessionDescription } from "../../session/calls.ts";
 import type { SessionInfo } from "../../session/commands.ts";
 import { promptTokens } from "../../session/state.ts";
 import type { ToolCall } from "../../shared/events.ts";
-import type { JsonObject, Usage } from "../../shared/rows.ts";
+import { type JsonObject, sessionId, type Usage } from "../../shared/rows.ts";
 import type { SessionSummary } from "../../shared/summary.ts";
-import { publicId } from "./address.ts";
 
 /** Figures over all model calls; `billed` is how the API counted them. */
 interface SessionUsage {
@@ -76,4 +75,4 @@ export const sessionObject = (id: string, described: SessionDescription): Sessio
 });
 
 export const listedSession = (summary: SessionSummary): ListedSession =>
-  listed(publicId(summary.session), summary);
+  listed(sessionId(summary.session), summary);

@@ -5,14 +5,15 @@ import { accountOf } from "../../account/client.ts";
 import { readJson } from "../../http/body.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
+import { answerJson } from "../../http/json.ts";
 import { conflict, notFound, ProblemError, respond } from "../../http/problems.ts";
-import { newSubmissionId, repeatedly, submit } from "../../http/submit.ts";
+import { create, newSubmissionId, repeatedly, submit } from "../../http/submit.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
 import { resolveModel } from "../../model/catalogue.ts";
 import { type SessionStub, sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
-import type { SessionConfig } from "../../shared/rows.ts";
-import { addressed, found, publicId, sessionPath } from "./address.ts";
+import { type SessionConfig, sessionId } from "../../shared/rows.ts";
+import { addressed, found, sessionPath } from "./address.ts";
 import { keyId } from "./key.ts";
 import { pageAsked } from "./page.ts";
 import { listedSession, sessionObject } from "./session-object.ts";
@@ -77,13 +78,13 @@ export async function createSession(c: HttpContext): Promise<Response> {
   const { session: ulid, replayed } = await reserve(c, key, hash);
   const stub = sessionStub(c.env, c.get("account"), ulid);
   // The ULID belongs to this request or its repetitions, so it names the submission as well.
-  const created = await repeatedly(() => stub.create(ulid, config));
+  const created = await create(stub, ulid, config);
   if (!created.ok) return respond(c, conflict("session_deleted", CREATED_AND_DELETED));
-  const id = publicId(ulid);
+  const id = sessionId(ulid);
   const described = replayed
     ? found(await repeatedly(() => stub.describe()))
     : { session: created.session, system_prompt: config.system_prompt, pending: [] };
-  return c.json(sessionObject(id, described), 201, {
+  return answerJson(c, sessionObject(id, described), 201, {
     location: sessionPath(id),
     ...(replayed ? { "idempotency-replayed": "true" } : {}),
   });
@@ -126,7 +127,7 @@ async function reserve(
 }
 
 async function described(c: HttpContext, id: string, session: SessionStub): Promise<Response> {
-  return c.json(sessionObject(id, found(await repeatedly(() => session.describe()))));
+  return answerJson(c, sessionObject(id, found(await repeatedly(() => session.describe()))));
 }
 
 /** `GET /api/sessions/{id}` */
@@ -138,6 +139,7 @@ export async function getSession(c: HttpContext): Promise<Response> {
 /** `PATCH /api/sessions/{id}` */
 export async function updateSession(c: HttpContext): Promise<Response> {
   const { id, session } = addressed(c);
+  const key = keyId(c, "session");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
   const { model, title, metadata } = parse(UpdateSession, body);
   const config = {
@@ -146,17 +148,24 @@ export async function updateSession(c: HttpContext): Promise<Response> {
     ...(metadata === undefined ? {} : { metadata }),
   };
   if (Object.keys(config).length > 0) {
-    const submission = submissionOf({ kind: "update", config }, null, "");
+    const submission = submissionOf({ kind: "update", config }, key, await hashJson(body));
     const answer = await submit(session, submission, []);
     if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
+    if (answer.accepted.replayed) c.header("idempotency-replayed", "true");
   }
   return described(c, id, session);
 }
 
 /** `DELETE /api/sessions/{id}` */
 export async function deleteSession(c: HttpContext): Promise<Response> {
-  const { id, session } = addressed(c);
+  const { id, ulid, session } = addressed(c);
   const submission = newSubmissionId();
-  const removed = await repeatedly(() => session.remove(submission));
+  let calls = 0;
+  const removed = await repeatedly(async () => {
+    calls += 1;
+    if (await session.remove(submission)) return true;
+    // The object may have died over an earlier call, and its alarm have removed the data since.
+    return calls > 1 && accountOf(c.env, c.get("account")).isDeleted(ulid);
+  });
   return removed ? c.json({ id, deleted: true }) : respond(c, notFound("Session"));
 }

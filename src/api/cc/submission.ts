@@ -45,6 +45,8 @@ export function refusalProblem(refusal: Refusal, calls: readonly string[] = []):
       return invalidField(resultField(calls.lastIndexOf(about)), code, message);
     case "media_limit":
       return { status: 413, code, detail: message };
+    case "session_full":
+      return { status: 507, code, detail: message };
     case "parts_missing":
     case "media_missing":
       return unavailable(code, message, BUSY_RETRY_SECONDS);

@@ -10,7 +10,8 @@ import { makeTicket, readTicket, type TicketReading, ticketClaims } from "../../
 import { parse } from "../../http/validate.ts";
 import { sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
-import { addressed, found, publicId, sessionPath } from "./address.ts";
+import { sessionId } from "../../shared/rows.ts";
+import { addressed, found, sessionPath } from "./address.ts";
 import { keyId } from "./key.ts";
 
 /** `POST /api/sessions/{id}/stream-ticket` */
@@ -45,7 +46,7 @@ export const ticketOrKey = (): MiddlewareHandler<HttpEnv> => {
 /** The session is found by what the ticket claims, and its secret says whether the claim holds. */
 async function verified(c: HttpContext, ticket: string): Promise<TicketReading> {
   const claims = ticketClaims(ticket);
-  if (!claims || publicId(claims.session) !== c.req.param("id")) return { kind: "invalid" };
+  if (!claims || sessionId(claims.session) !== c.req.param("id")) return { kind: "invalid" };
   const session = sessionStub(c.env, claims.account, claims.session);
   const secret = await repeatedly(() => session.secret());
   return secret === null ? { kind: "invalid" } : readTicket(secret, ticket, clock.now());

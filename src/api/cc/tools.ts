@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { canonicalJson, sha256Hex } from "../../http/canonical.ts";
 import { invalidField, ProblemError } from "../../http/problems.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
+import { isLight } from "../../shared/json-text.ts";
 import type { Json, JsonObject, ToolChoice, ToolDefinition, Toolset } from "../../shared/rows.ts";
 
 const MAX_TOOLS = 256;
@@ -65,8 +66,10 @@ export async function decodeTools(tools: readonly WireTool[], field: string): Pr
       throw refuse(place, "Another tool has this name");
     }
     // A definition is JSON by construction; its interface has no index signature.
-    const text = canonicalJson(tool as unknown as JsonObject);
-    if (new TextEncoder().encode(text).length > MAX_TOOL_BYTES) {
+    const text = isLight(tool, MAX_TOOL_BYTES)
+      ? canonicalJson(tool as unknown as JsonObject)
+      : null;
+    if (text === null || new TextEncoder().encode(text).length > MAX_TOOL_BYTES) {
       throw refuse(place, `A tool may have at most ${MAX_TOOL_BYTES} bytes as JSON`);
     }
     hashes[tool.name] = (await sha256Hex(text)).slice(0, HASH_DIGITS);

@@ -70,7 +70,8 @@ export async function newSession(body: unknown = {}): Promise<string> {
 
 export const idOf = (path: string): string => path.replace("/api/sessions/", "");
 
-async function objectOf(path: string) {
+/** The object behind a session. */
+export async function objectOf(path: string) {
   const account = await accountId(DEFAULT_ACCOUNT);
   return env.SESSION.getByName(`${account}/${idOf(path).replace("sess_", "")}`);
 }
@@ -79,7 +80,8 @@ async function objectOf(path: string) {
 export async function rowsOf(path: string, type: RowType): Promise<Row[]> {
   const account = await accountId(DEFAULT_ACCOUNT);
   const session = sessionStub(env, account, idOf(path).replace("sess_", ""));
-  return (await session.page(0, 1000, [type]))?.rows ?? [];
+  const { rows = [] } = (await session.rows(0, 1000)) ?? {};
+  return rows.filter((row) => row.type === type);
 }
 
 /** Runs `act` inside the session's object: only there may what the object waits for be settled. */

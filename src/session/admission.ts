@@ -1,0 +1,100 @@
+/** What all admissions share: their results, and the options and limits that a turn gets. */
+import type { ContentBlock, Fact, Limits, TurnOptions } from "../shared/rows.ts";
+import type { AskedLimits, AskedOptions, Command, Refusal, Submission } from "./commands.ts";
+import type { Draft } from "./draft.ts";
+import { mediaBytes } from "./media.ts";
+import type { State } from "./state.ts";
+
+/** Decoded bytes of images and documents that one context may hold. */
+const CONTEXT_MEDIA_BYTES = 20_000_000;
+
+/** What the session knows besides its state. */
+export interface Surroundings {
+  /** The kept blocks of the open model call and its end, as an interrupt leaves them. */
+  cut: (draft: Draft) => Fact[];
+  /** What became of a tool call that is not open. */
+  settled: (tool: string) => SettledCall | null;
+  /** Somebody is still reading the response of the submission with this first row. */
+  read: (submission: number) => boolean;
+  /** The session's storage takes no further messages. */
+  full: boolean;
+  /** The row is an input. */
+  isInput: (seq: number) => boolean;
+}
+
+/** A tool call that has its result: by whom, and in which submission. */
+export interface SettledCall {
+  by: "client" | "ledge" | "server";
+  turn: number;
+  submission: string | null;
+}
+
+export type Admission =
+  /** `input` is the row by which an outcome names the submission. */
+  | { kind: "accepted"; input: number | null; turn: number | null; stops?: true }
+  /** The submission is known: it goes on, or is answered again, from the row `input`. */
+  | { kind: "same"; input: number }
+  | { kind: "refused"; refusal: Refusal };
+
+export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+export const submitted = ({ submission, key }: Submission) => ({
+  submission,
+  ...(key ? { key } : {}),
+});
+
+export const refused = (code: Refusal["code"], message: string, about?: string): Admission => ({
+  kind: "refused",
+  refusal: { code, message, ...(about === undefined ? {} : { about }) },
+});
+
+/**
+ * The options of a turn: what the client gave, else those of `running` (for results), else the
+ * session's. Definitions that stand in a row already are not written again.
+ */
+export function optionsOf(
+  state: State,
+  asked: AskedOptions,
+  running: TurnOptions | null,
+): TurnOptions {
+  const toolset = asked.toolset ?? running?.toolset ?? state.toolset;
+  const known = [state.epoch?.base, running?.toolset, state.turn?.options.toolset, state.toolset];
+  const same = known.find((one) => one && one.seq !== undefined && equal(one.tools, toolset.tools));
+  return {
+    toolset: same ?? toolset,
+    tool_choice: asked.tool_choice ?? running?.tool_choice ?? { type: "auto" },
+    parallel_tool_calls: asked.parallel_tool_calls ?? running?.parallel_tool_calls ?? true,
+  };
+}
+
+/** A tool that the turn does not have cannot be called. */
+export function missingTool({ tool_choice, toolset }: TurnOptions): Admission | null {
+  if (tool_choice.type === "any" && Object.keys(toolset.tools).length === 0) {
+    return refused("unknown_tool", "The turn has no tools, so none can be required.");
+  }
+  if (tool_choice.type !== "tool" || Object.hasOwn(toolset.tools, tool_choice.name)) return null;
+  return refused("unknown_tool", `The turn has no tool ${tool_choice.name}.`, tool_choice.name);
+}
+
+function equal(a: Record<string, string>, b: Record<string, string>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
+
+export const limitsOf = (options: TurnOptions, asked: AskedLimits): Limits => ({
+  max_turns: Object.keys(options.toolset.tools).length > 0 ? asked.tools : asked.plain,
+});
+
+export function mediaRefusal(
+  state: State,
+  content: ContentBlock[],
+  replay: boolean,
+): Admission | null {
+  const added = mediaBytes(content);
+  const held = replay ? 0 : state.context.media;
+  if (added === 0 || held + added <= CONTEXT_MEDIA_BYTES) return null;
+  return refused(
+    "media_limit",
+    `The images and documents of a conversation may hold ${CONTEXT_MEDIA_BYTES} bytes together; this one holds ${held} and the message adds ${added}. Send smaller ones, or start a new session.`,
+  );
+}

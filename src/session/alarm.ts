@@ -1,0 +1,61 @@
+/**
+ * The object's alarm. It is set with the row that opens work, as the guard of work that may be lost
+ * with the object, and each setting is a billed row, so an alarm that is early enough stays.
+ */
+import { clock } from "../shared/clock.ts";
+
+/**
+ * How long an alarm is held while work goes on, in milliseconds. The platform repeats an alarm whose
+ * object died, which guards the work without another row; it ends a handler after 15 minutes.
+ */
+const HELD_MS = 10 * 60_000;
+
+export class Alarm {
+  readonly #storage: DurableObjectStorage;
+  /** When it is set to fire, as far as this instance knows. */
+  #at: number | null = null;
+  #state: "free" | "expected" | "held" = "free";
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /**
+   * The object woke with work open, so an alarm is set already, or is the reason why it woke: setting
+   * another now would cancel that one. `keep` does nothing until it is known; `then` is called
+   * when it is.
+   */
+  expect(then: () => void): void {
+    this.#state = "expected";
+    void this.#storage.getAlarm().then((at) => {
+      if (this.#state !== "expected") return;
+      this.#state = "free";
+      this.#at = at;
+      then();
+    });
+  }
+
+  /** Makes it fire at `at` (milliseconds since the epoch) or earlier; null needs none. */
+  keep(at: number | null): void {
+    if (at === null || this.#state !== "free") return;
+    if (this.#at !== null && this.#at <= at) return;
+    this.#at = at;
+    void this.#storage.setAlarm(at);
+  }
+
+  /** It has come, so none is set. */
+  fired(): void {
+    this.#at = null;
+    this.#state = "free";
+  }
+
+  /** Holds the alarm that has come until `work` ends, or as long as that is wise. */
+  async hold(work: Promise<void>): Promise<void> {
+    const { promise: enough, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(HELD_MS, resolve);
+    this.#state = "held";
+    await Promise.race([work, enough]);
+    this.#state = "free";
+    cancel();
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The operator's log: one line of JSON for each turn, each failure and each unexpected error. A line
+ * has ids, codes and figures. It never has the message of an error or of an API, which may quote a
+ * key, a ticket or a piece of a conversation.
+ */
+import type { OutcomeKind, Usage } from "./rows.ts";
+
+/** Where in the log of a session something happened. */
+export interface LoggedPlace {
+  account: string;
+  session: string;
+}
+
+export interface TurnLine extends LoggedPlace {
+  event: "turn";
+  turn: string;
+  outcome: OutcomeKind;
+  code: string | null;
+  model: string;
+  /** Model calls, those included that failed. */
+  calls: number;
+  /** From the submission's first row to its end, in milliseconds. */
+  ms: number;
+  /** From the same row to the model's first output; null when this object did not see it. */
+  first_output_ms: number | null;
+  usage: Usage;
+  cost_usd: number | null;
+  /** A part of the usage is an estimate. */
+  estimated: boolean;
+}
+
+export interface FailureLine extends LoggedPlace {
+  event: "failure";
+  turn: string;
+  code: string;
+  /** The model call's id at the API, where it gave one. */
+  request_id: string | null;
+  /** How long the call ran, in milliseconds. */
+  ms: number | null;
+  /** The number of the next attempt and the milliseconds until then; null when there is none. */
+  retry: { attempt: number; in_ms: number } | null;
+}
+
+export interface ErrorLine extends Partial<LoggedPlace> {
+  event: "error";
+  /** What failed. */
+  what: string;
+  error: { name: string; frames: string[] };
+  request_id?: string;
+  method?: string;
+  path?: string;
+}
+
+/** Writes one line. Failures are warnings and unexpected errors are errors in the platform's log. */
+export function writeLine(line: TurnLine | FailureLine | ErrorLine): void {
+  const text = JSON.stringify(line);
+  if (line.event === "error") console.error(text);
+  else if (line.event === "failure") console.warn(text);
+  else console.log(text);
+}
+
+/** Kind and place of an error, without its message. */
+export function errorOf(error: unknown): ErrorLine["error"] {
+  if (!(error instanceof Error)) return { name: typeof error, frames: [] };
+  const lines = error.stack?.split("\n") ?? [];
+  const frames = lines.map((line) => line.trim()).filter((line) => /^at .*:\d+:\d+\)?$/.test(line));
+  return { name: error.name, frames: frames.slice(0, 10) };
+}
