@@ -1,4 +1,4 @@
-/** Ledge with one more route, which tells the instance of a session's object that answers. */
+/** Ledge with routes that tell of a session's object: which instance answers, and its sockets. */
 import { accountId } from "../../src/http/auth.ts";
 import { Session as LedgeSession } from "../../src/session/session.ts";
 import { DEFAULT_ACCOUNT } from "../../src/shared/config.ts";
@@ -12,6 +12,10 @@ export class Session extends LedgeSession {
   async instance(): Promise<string> {
     return this.#instance;
   }
+
+  async sockets(): Promise<string> {
+    return String(this.ctx.getWebSockets().length);
+  }
 }
 
 interface TestEnv {
@@ -20,9 +24,10 @@ interface TestEnv {
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    const [, session] = /^\/test\/instance\/sess_(\w+)$/.exec(new URL(request.url).pathname) ?? [];
+    const path = new URL(request.url).pathname;
+    const [, what, session] = /^\/test\/(instance|sockets)\/sess_(\w+)$/.exec(path) ?? [];
     if (session === undefined) return ledge.fetch(request, env, ctx);
     const stub = env.SESSION.getByName(`${await accountId(DEFAULT_ACCOUNT)}/${session}`);
-    return new Response(await stub.instance());
+    return new Response(await (what === "instance" ? stub.instance() : stub.sockets()));
   },
 } satisfies ExportedHandler<TestEnv & Cloudflare.Env>;
