@@ -35,10 +35,8 @@ export default async function rows(): Promise<Result> {
   const sum: Record<string, Writes> = {};
   /** Adds up what was written since the last time. */
   const count = async () => {
-    const { writes } = await json<{ writes: Record<string, Writes> }>(
-      `${ledge.url}/bench/counters`,
-    );
-    for (const [object, { rows, alarms, by }] of Object.entries(writes)) {
+    const counted = await json<{ rows: Record<string, Writes> }>(`${ledge.url}/bench/counters`);
+    for (const [object, { rows, alarms, by }] of Object.entries(counted.rows)) {
       const old = sum[object] ?? { rows: 0, alarms: 0, by: {} };
       const both = Object.entries(by).map(([name, n]) => [name, n + (old.by[name] ?? 0)]);
       sum[object] = {

@@ -7,9 +7,14 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ default: () => Promise
   "tool-turn": () => import("./tool-turn.ts"),
   rows: () => import("./rows.ts"),
   wake: () => import("./wake.ts"),
+  large: () => import("./large.ts"),
+  chain: () => import("./chain.ts"),
+  sessions: () => import("./sessions.ts"),
+  load: () => import("./load.ts"),
   memory: () => import("./memory.ts"),
   updates: () => import("./updates.ts"),
   connect: () => import("./connect.ts"),
+  followers: () => import("./followers.ts"),
 };
 
 const names = Object.keys(BENCHMARKS);

@@ -23,10 +23,20 @@ export interface Ledge {
   close(): Promise<void>;
 }
 
-/** Starts it against a model; `worker` is the configuration of another Worker than the deployed. */
-export async function startLedge(options: { model: string; worker?: string }): Promise<Ledge> {
+export interface LedgeOptions {
+  /** URL of the model. */
+  model: string;
+  /** The configuration of another Worker than the deployed. */
+  worker?: string;
+  /** What an isolate may hold, in MB: its heap and its buffers. More ends its process. */
+  isolateMb?: number;
+}
+
+/** Starts it against a model. */
+export async function startLedge(options: LedgeOptions): Promise<Ledge> {
   const before = new Set(await descendants(process.pid, "workerd"));
   const data = await mkdtemp(join(tmpdir(), "ledge-bench-"));
+  limitIsolates(options.isolateMb);
   const { url, stop } = await startServer({
     host: "127.0.0.1",
     port: 0,
@@ -48,6 +58,13 @@ export async function startLedge(options: { model: string; worker?: string }): P
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+/** For the next server: the local runtime has no limit of its own, but V8 can be given one. */
+function limitIsolates(mb: number | undefined): void {
+  // Without the factor only the heap would count, and not the buffers outside of it.
+  const flags = `--max-heap-size=${mb} --enforce-global-heap-limit --maximum-global-heap-limit-factor=1`;
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = mb === undefined ? "" : flags;
 }
 
 interface ProcessInfo {
@@ -73,11 +90,27 @@ async function processInfo(pid: string): Promise<ProcessInfo | null> {
   return stat === null ? null : { pid: Number(pid), parent: Number(rest.split(" ")[1]), name };
 }
 
+/** Time that a process has spent on a core, in milliseconds (proc(5), in ticks of 10 ms). */
+export async function cpuOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 /** Memory of a process in MB: resident now, and the most since the peak was last reset. */
 export async function memoryOf(pid: number): Promise<{ rss: number; peak: number }> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const mb = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
   return { rss: mb("VmRSS"), peak: mb("VmHWM") };
+}
+
+/** The process that runs the Worker; the other one only passes requests on to it. */
+export async function workerOf(ledge: Ledge): Promise<number> {
+  const pids = await ledge.workerds();
+  const sizes = await Promise.all(pids.map(async (pid) => ({ pid, ...(await memoryOf(pid)) })));
+  const [most] = sizes.sort((a, b) => b.rss - a.rss);
+  if (!most) throw new Error("there is no workerd");
+  return most.pid;
 }
 
 /** Makes the peak of a process what it holds now (proc(5), `clear_refs`). */

@@ -11,6 +11,7 @@ export interface Spread {
   n: number;
   p50: number;
   p95: number;
+  p99: number;
   min: number;
   max: number;
 }
@@ -34,11 +35,19 @@ export interface Result {
   notes: string[];
 }
 
-/** Median, 95th percentile (nearest rank) and bounds of the runs. */
+/** Median, 95th and 99th percentile (nearest rank) and bounds of the runs. */
 export function spread(runs: readonly number[]): Spread {
   const sorted = runs.toSorted((a, b) => a - b);
-  const rank = (part: number) => round(sorted[Math.ceil(part * sorted.length) - 1] ?? Number.NaN);
-  return { n: runs.length, p50: rank(0.5), p95: rank(0.95), min: rank(0), max: rank(1) };
+  const rank = (part: number) =>
+    round(sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN);
+  return {
+    n: runs.length,
+    p50: rank(0.5),
+    p95: rank(0.95),
+    p99: rank(0.99),
+    min: rank(0),
+    max: rank(1),
+  };
 }
 
 /** A figure of runs that were made in pairs with those of the baseline. */

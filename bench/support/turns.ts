@@ -35,9 +35,10 @@ const ledgeText = (frame: Frame): string | null =>
 const modelText = (frame: Frame): string | null =>
   frame.data.delta?.type === "text_delta" ? (frame.data.delta.text ?? null) : null;
 
-async function timed(
+/** Reads an answer to its end. */
+export async function timed(
   frames: AsyncIterable<Frame>,
-  textOf: (frame: Frame) => string | null,
+  textOf: (frame: Frame) => string | null = ledgeText,
 ): Promise<Timing & { frames: Frame[] }> {
   const began = now();
   const read: Frame[] = [];

@@ -1,4 +1,7 @@
-/** Counts billed writes and calls between objects. One isolate holds them all under `wrangler dev`. */
+/**
+ * Counts rows written and read, and calls between objects. One isolate holds them all under
+ * `wrangler dev`.
+ */
 
 /** One call between two parties, by the order of its beginning and its end. */
 export interface Call {
@@ -10,42 +13,46 @@ export interface Call {
 export const calls: Call[] = [];
 let clock = 0;
 
-interface Writes {
+type Cursor = Pick<SqlStorageCursor<Record<string, SqlStorageValue>>, "rowsRead" | "rowsWritten">;
+
+interface Rows {
   /** The sum of `rowsWritten` of all cursors. */
   rows: number;
   /** Calls of `setAlarm`, each billed as a row. */
   alarms: number;
-  /** Rows by the first words of their statement. */
+  /** Rows written, by the first words of their statement. */
   by: Record<string, number>;
+  /** The sum of `rowsRead`: rows that SQLite stepped over, returned or not. */
+  read: number;
 }
 
-let counters: Record<string, Writes> = {};
-const cursors: { object: string; query: string; cursor: { rowsWritten: number } }[] = [];
+let counters: Record<string, Rows> = {};
 
-const writesOf = (object: string): Writes => {
-  counters[object] ??= { rows: 0, alarms: 0, by: {} };
+const rowsOf = (object: string): Rows => {
+  counters[object] ??= { rows: 0, alarms: 0, by: {}, read: 0 };
   return counters[object];
 };
 
-/** What each object has written since the last call, by the object's name. */
-export function writes(): Record<string, Writes> {
-  // A cursor knows its rows for good when it has been read, so they are summed up only now.
-  for (const { object, query, cursor } of cursors.splice(0)) {
-    const { rowsWritten } = cursor;
-    if (rowsWritten === 0) continue;
-    const statement = /^\s*\w+(?: OR \w+)?(?: INTO| FROM)? \w+/.exec(query)?.[0].trim() ?? query;
-    // Bookkeeping of the local runtime, which no deployed object has.
-    if (statement.includes("__miniflare")) continue;
-    const sum = writesOf(object);
-    sum.rows += rowsWritten;
-    sum.by[statement] = (sum.by[statement] ?? 0) + rowsWritten;
-  }
+/** What each object has written and read since the last call, by the object's name. */
+export function rows(): Record<string, Rows> {
   const all = counters;
   counters = {};
   return all;
 }
 
-/** Counts what an object writes. */
+function count(object: string, query: string, cursor: Cursor): void {
+  const { rowsWritten, rowsRead } = cursor;
+  // Bookkeeping of the local runtime, which no deployed object has.
+  if (query.includes("__miniflare")) return;
+  const sum = rowsOf(object);
+  sum.read += rowsRead;
+  if (rowsWritten === 0) return;
+  const statement = /^\s*\w+(?: OR \w+)?(?: INTO| FROM)? \w+/.exec(query)?.[0].trim() ?? query;
+  sum.rows += rowsWritten;
+  sum.by[statement] = (sum.by[statement] ?? 0) + rowsWritten;
+}
+
+/** Counts what an object writes and reads. */
 export function countStorage({ id, storage }: DurableObjectState): void {
   const object = id.name ?? "";
   const { sql } = storage;
@@ -54,13 +61,14 @@ export function countStorage({ id, storage }: DurableObjectState): void {
   Object.defineProperty(sql, "exec", {
     value: (query: string, ...values: SqlStorageValue[]) => {
       const cursor = exec(query, ...values);
-      if (/^\s*(INSERT|UPDATE|DELETE|CREATE)/i.test(query)) cursors.push({ object, query, cursor });
+      // Whoever reads it does so at once, and only its own object may ask one that has more rows.
+      queueMicrotask(() => count(object, query, cursor));
       return cursor;
     },
   });
   Object.defineProperty(storage, "setAlarm", {
     value: (...values: Parameters<typeof setAlarm>) => {
-      writesOf(object).alarms += 1;
+      rowsOf(object).alarms += 1;
       return setAlarm(...values);
     },
   });

@@ -8,8 +8,9 @@ import { Account as DeployedAccount } from "../../src/account/account.ts";
 import type { Env } from "../../src/env.ts";
 import { Session as DeployedSession } from "../../src/session/session.ts";
 import app from "../../src/worker.ts";
-import { calls, counted, countStorage, traced, writes } from "./counters.ts";
-import { type Filling, fill } from "./fill.ts";
+import { calls, counted, countStorage, rows, traced } from "./counters.ts";
+import { fill } from "./fill.ts";
+import type { Filling } from "./filling.ts";
 
 export class Session extends DeployedSession {
   readonly #ctx: DurableObjectState;
@@ -47,7 +48,7 @@ export default {
     }
     switch (url.pathname) {
       case "/bench/counters":
-        return Response.json({ writes: writes(), calls: calls.splice(0) });
+        return Response.json({ rows: rows(), calls: calls.splice(0) });
       case "/bench/fill":
         return Response.json(await object(env, url).fill(await request.json<Filling>()));
       case "/bench/forget":

@@ -1,0 +1,21 @@
+/** What a session is filled with, for the Worker that does it and those who ask it to. */
+export interface Filling {
+  /** Turns to add, five rows each. */
+  turns: number;
+  /** Characters of each answer. */
+  characters: number;
+  /** The first of them brings the client's whole transcript: the context begins anew with it. */
+  replay?: boolean;
+  /** Rounds of a tool call in each turn, before its answer. */
+  rounds?: Rounds;
+  /** The text of each message. */
+  message?: string;
+}
+
+export interface Rounds {
+  count: number;
+  /** The client answers a call, after an outcome; or the session does, within the same part. */
+  by: "client" | "session";
+  /** The turn stays open: its last call waits for the client, or has its result and is gone on with. */
+  open?: boolean;
+}
