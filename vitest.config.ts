@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Vitest leaves one core to itself; it needs little of it.
+    maxWorkers: "100%",
     // A line of the operator's log for each turn of each test would hide what the tests say.
     onConsoleLog: (log) => !/^\{"event":"(turn|failure)"/.test(log),
     projects: [

@@ -8,7 +8,8 @@ WITH row AS (
   ) END AS body FROM log
 ), accepted AS (
   SELECT min(seq) AS seq FROM row
-  WHERE type = 'input' OR (type = 'tool.ended' AND body ->> 'by' = 'client')
+  WHERE type = 'input' OR type = 'tool.confirmed'
+    OR (type = 'tool.ended' AND body ->> 'by' = 'client')
   GROUP BY body ->> 'submission'
 ), named AS (
   SELECT one.value AS seq FROM row, json_each(row.body, '$.inputs') AS one

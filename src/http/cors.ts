@@ -9,10 +9,18 @@ const REQUEST_HEADERS = [
   "last-event-id",
   "idempotency-key",
   "prefer",
+  "if-match",
+  "if-none-match",
+  "if-range",
+  "range",
 ];
 
 const RESPONSE_HEADERS = [
+  "accept-ranges",
   "allow",
+  "content-disposition",
+  "content-range",
+  "etag",
   "idempotency-replayed",
   "location",
   "preference-applied",
@@ -21,7 +29,7 @@ const RESPONSE_HEADERS = [
   "x-request-id",
 ];
 
-const METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
  * CORS for the origins in `CORS_ORIGINS`; nothing without any. Never with credentials: keys come

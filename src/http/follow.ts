@@ -9,7 +9,7 @@ import { CLOSE_DELETED } from "../session/followers.ts";
 import { type Hello, PING, type Pushed, type RowPage, type Rows } from "../session/wire.ts";
 import { clock } from "../shared/clock.ts";
 import { type Cursor, formatCursor, wholePlace } from "../shared/cursor.ts";
-import { type Event, eventsOf, type Preview } from "../shared/events.ts";
+import { type Event, eventsOf, type Preview, type ToolOutput } from "../shared/events.ts";
 import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
@@ -23,6 +23,8 @@ export type Followed =
   | { kind: "row"; row: Row; events: Event[]; live: boolean; offset: number }
   /** `cursor` is the place behind it. */
   | { kind: "preview"; preview: Preview; cursor: string }
+  /** What a tool prints while it runs; whoever is not there misses it. `cursor` stays where it is. */
+  | { kind: "output"; output: ToolOutput; cursor: string }
   /** Everything that was there when the follower came has been seen. */
   | { kind: "caught_up" };
 
@@ -169,6 +171,9 @@ export class Follower {
           if (end) return end;
         } else if (message.type === "previews") {
           yield* this.#previews(message.previews);
+        } else if (message.type === "output") {
+          const { tool, turn, text } = message;
+          yield { kind: "output", output: { tool, turn, text }, cursor: this.#cursor() };
         }
       }
     } finally {

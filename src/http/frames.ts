@@ -1,7 +1,7 @@
 /** Frames of a stream: what a surface says of a row or a preview, and the ids they get. */
 
 import { type Cursor, formatCursor } from "../shared/cursor.ts";
-import type { Event, Preview } from "../shared/events.ts";
+import type { Event, Preview, ToolOutput } from "../shared/events.ts";
 import { isLight, jsonTexts } from "../shared/json-text.ts";
 import { PIECE_UNITS } from "../shared/long-text.ts";
 import type { Row } from "../shared/rows.ts";
@@ -17,6 +17,7 @@ export interface FrameBody {
 export interface StreamEncoder {
   row(row: Row, events: readonly Event[]): FrameBody[];
   preview(preview: Preview, cursor: string): FrameBody[];
+  output(output: ToolOutput, cursor: string): FrameBody[];
 }
 
 /**

@@ -2,6 +2,8 @@
  * Images and documents of a request: checked, fetched where they are given by URL, decoded and
  * hashed. What is large leaves the content and is stored beside it, by hash.
  */
+
+import { type GuardedFetchOptions, guardedFetch } from "../net/guard.ts";
 import { type Clock, clock as systemClock } from "../shared/clock.ts";
 import { drained } from "../shared/long-text.ts";
 import type {
@@ -15,7 +17,6 @@ import type {
   TextSource,
 } from "../shared/rows.ts";
 import { sha256Hex } from "./canonical.ts";
-import { type GuardedFetchOptions, guardedFetch } from "./guard.ts";
 import { invalidField, ProblemError } from "./problems.ts";
 
 interface UrlSource {

@@ -48,6 +48,8 @@ function framesOf(item: Followed, encoder: StreamEncoder, seen: Cursor): SseFram
     }
     case "preview":
       return previewFrames(item.cursor, encoder.preview(item.preview, item.cursor));
+    case "output":
+      return previewFrames(item.cursor, encoder.output(item.output, item.cursor));
     case "caught_up":
       return [];
   }

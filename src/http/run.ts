@@ -158,6 +158,7 @@ async function* own(followed: FollowStream, accepted: Accepted): FollowStream {
       if (step.done) return step.value;
       const item = step.value;
       if (item.kind === "preview" && item.preview.turn === turn) yield item;
+      if (item.kind === "output" && item.output.turn === turn) yield item;
       if (item.kind !== "row" || item.row.seq < accepted.s) continue;
       const { row } = item;
       // A steer that found no further step opens a turn of its own.

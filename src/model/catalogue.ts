@@ -48,6 +48,8 @@ export interface ModelRules {
   system_messages: boolean;
   /** Takes `tool_addition` and `tool_removal` blocks in such a message. */
   tool_changes: boolean;
+  /** The API runs its own tools for it: web search and code execution. */
+  server_tools: boolean;
   /** Thinking is bound to the prefix before it: after any rewrite all of it must be left out. */
   preserved_thinking: boolean;
   /** The last message may be a partial one of the assistant. */
@@ -72,6 +74,7 @@ const CURRENT = {
   forced_tool_choice: true,
   system_messages: true,
   tool_changes: true,
+  server_tools: true,
   preserved_thinking: false,
   prefill: false,
   cache_minimum: null,
@@ -183,6 +186,7 @@ const UNKNOWN = {
   ...BOUND,
   context_window: 200_000,
   max_output: 32_000,
+  server_tools: false,
   thinking: { kind: "unknown" },
   effort: [],
 } satisfies Omit<ModelRules, "id" | "name" | "known">;

@@ -60,6 +60,7 @@ export class MessageAccumulator {
   #outputReported = false;
   #stopReason: string | null = null;
   #stopDetails: Json = null;
+  #container: string | null = null;
   #characters = 0;
 
   /**
@@ -114,6 +115,11 @@ export class MessageAccumulator {
     return this.#stopDetails;
   }
 
+  /** The API's machine for code execution that the answer used. */
+  get container(): string | null {
+    return this.#container;
+  }
+
   /** UTF-16 units of text, thinking and partial JSON received so far. */
   get characters(): number {
     return this.#characters;
@@ -144,6 +150,7 @@ export class MessageAccumulator {
     if (!isRecord(event.message)) throw malformed("message_start without a message");
     this.#started = true;
     if (isRecord(event.message.usage)) this.#usage = { ...event.message.usage };
+    this.#noteContainer(event.message);
   }
 
   #startBlock(event: StreamEvent): Delta | null {
@@ -236,6 +243,7 @@ export class MessageAccumulator {
     if (isRecord(delta)) {
       if (typeof delta.stop_reason === "string") this.#stopReason = delta.stop_reason;
       if (delta.stop_details != null) this.#stopDetails = jsonIn(delta, "stop_details");
+      this.#noteContainer(delta);
     }
     if (!isRecord(usage)) return;
     this.#outputReported ||= isCount(usage.output_tokens);
@@ -243,6 +251,10 @@ export class MessageAccumulator {
       const worse = isCount(this.#usage[field]) && !isCount(value);
       if (value !== null && !worse) this.#usage[field] = value;
     }
+  }
+
+  #noteContainer({ container }: Record<string, unknown>): void {
+    if (isRecord(container) && typeof container.id === "string") this.#container = container.id;
   }
 
   #stop(): void {

@@ -7,7 +7,7 @@ import type {
   BetaToolUnion,
   MessageCreateParamsStreaming,
 } from "@anthropic-ai/sdk/resources/beta/messages/messages";
-import type { ToolChoice, ToolDefinition } from "../shared/rows.ts";
+import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/rows.ts";
 import { type ModelRules, rulesOf } from "./catalogue.ts";
 
 /** A content block of a request: one of the model's, sent as received, or one of ours. */
@@ -24,7 +24,7 @@ export interface RequestInput {
   /** Resolved id. */
   model: string;
   system: string | null;
-  tools: readonly (ToolDefinition | BetaToolUnion)[];
+  tools: readonly (ToolDefinition | ServerTool | BetaToolUnion)[];
   toolChoice: ToolChoice;
   parallelToolCalls: boolean;
   messages: readonly RequestMessage[];
@@ -32,6 +32,8 @@ export interface RequestInput {
   /** Ordinals of the blocks that carry a cache breakpoint, counted over all messages from 0. */
   marks: readonly number[];
   ttl: "5m" | "1h";
+  /** The API's machine for code execution to go on in. */
+  container?: string | null;
   /** Absent: `summarized`, or a chat would be silent while the model thinks between tools. */
   thinkingDisplay?: "summarized" | "omitted";
 }
@@ -76,6 +78,7 @@ export function buildRequest(input: RequestInput): ModelRequest {
       ...(input.tools.length > 0 ? { tools: toolsFor(input.tools, markTools ? mark : null) } : {}),
       ...(choice ? { tool_choice: choice } : {}),
       ...(thinking ? { thinking } : {}),
+      ...(input.container ? { container: input.container } : {}),
       messages: markMessages(input.messages, input.marks, left, mark),
       stream: true,
     },

@@ -74,6 +74,8 @@ export type FinalCode =
   | "context_overflow"
   | "thinking_rejected"
   | "tool_change_rejected"
+  | "server_tool_rejected"
+  | "container_rejected"
   | "spend_cap"
   | "upstream_refused"
   | "request_not_sent";
@@ -202,6 +204,7 @@ function finalOf(
     case 402:
       return final("billing", `The Anthropic account cannot be billed: ${said}`, status);
     case 403:
+      if (ABOUT_SERVER_TOOLS.test(said)) return serverToolRejected(said, status);
       return final("permission", `The key may not do this (403 forbidden): ${said}`, status);
     case 404:
       if (type === null) {
@@ -211,6 +214,7 @@ function finalOf(
           status,
         );
       }
+      if (ABOUT_CONTAINER.test(said)) return containerRejected(said, status);
       return rejected("not_found", `Something the request names was not found: ${said}`, status);
     case 413:
       return rejected(
@@ -265,6 +269,18 @@ const ABOUT_SETTINGS = /^["'`]?(max_tokens|thinking|tool_choice|output_config|an
 const ABOUT_TOOL_CHANGES =
   /tool_(addition|removal|definition|reference)|inline-tools|mid-conversation|\brole\b.*\b(user|assistant|system)\b/i;
 
+/** What the API says of its own tools, or a gateway that knows tools with a schema only. */
+const ABOUT_SERVER_TOOLS =
+  /web[_ -]?search|code[_ -]?execution|server[_ -]?tool|tools\.\d+\S*input_schema\S* .*(required|missing)/i;
+
+const ABOUT_CONTAINER = /\bcontainer\b/i;
+
+const serverToolRejected = (said: string, status: number) =>
+  rejected("server_tool_rejected", `The model API rejected its own tools: ${said}`, status);
+
+const containerRejected = (said: string, status: number) =>
+  rejected("container_rejected", `The container of code execution is gone: ${said}`, status);
+
 function badRequest(said: string): Classified & { kind: "final" } {
   // Clients read the two numbers out of this text to learn the model's window.
   const overflow = /prompt is too long(?:: (\d+) tokens > (\d+) maximum)?/i.exec(said);
@@ -274,6 +290,8 @@ function badRequest(said: string): Classified & { kind: "final" } {
   if (/`?thinking`?.*blocks?/i.test(said)) {
     return rejected("thinking_rejected", `The model API rejected earlier thinking: ${said}`, 400);
   }
+  if (ABOUT_CONTAINER.test(said)) return containerRejected(said, 400);
+  if (ABOUT_SERVER_TOOLS.test(said)) return serverToolRejected(said, 400);
   if (ABOUT_TOOL_CHANGES.test(said)) {
     return rejected(
       "tool_change_rejected",

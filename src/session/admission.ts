@@ -1,5 +1,5 @@
 /** What all admissions share: their results, and the options and limits that a turn gets. */
-import type { ContentBlock, Fact, Limits, TurnOptions } from "../shared/rows.ts";
+import type { ContentBlock, Fact, Limits, Permissions, TurnOptions } from "../shared/rows.ts";
 import type { AskedLimits, AskedOptions, Command, Refusal, Submission } from "./commands.ts";
 import type { Draft } from "./draft.ts";
 import { mediaBytes } from "./media.ts";
@@ -64,8 +64,11 @@ export function optionsOf(
     toolset: same ?? toolset,
     tool_choice: asked.tool_choice ?? running?.tool_choice ?? { type: "auto" },
     parallel_tool_calls: asked.parallel_tool_calls ?? running?.parallel_tool_calls ?? true,
+    ...permitted(asked.permissions ?? running?.permissions),
   };
 }
+
+const permitted = (permissions: Permissions | undefined) => (permissions ? { permissions } : {});
 
 /** A tool that the turn does not have cannot be called. */
 export function missingTool({ tool_choice, toolset }: TurnOptions): Admission | null {
@@ -81,20 +84,28 @@ function equal(a: Record<string, string>, b: Record<string, string>): boolean {
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
-export const limitsOf = (options: TurnOptions, asked: AskedLimits): Limits => ({
-  max_turns: Object.keys(options.toolset.tools).length > 0 ? asked.tools : asked.plain,
-});
+export function limitsOf({ toolset }: TurnOptions, asked: AskedLimits): Limits {
+  const plain = toolset.builtin || Object.keys(toolset.tools).length === 0;
+  return { max_turns: plain ? asked.plain : asked.tools };
+}
 
 export function mediaRefusal(
   state: State,
   content: ContentBlock[],
   replay: boolean,
 ): Admission | null {
+  const excess = mediaExcess(replay ? 0 : state.context.media, content, "the message");
+  if (excess === null) return null;
+  return refused("media_limit", `${excess} Send smaller ones, or start a new session.`);
+}
+
+/** How far images and documents would exceed the limit, in words; null when they do not. */
+export function mediaExcess(
+  held: number,
+  content: readonly ContentBlock[],
+  what: string,
+): string | null {
   const added = mediaBytes(content);
-  const held = replay ? 0 : state.context.media;
   if (added === 0 || held + added <= CONTEXT_MEDIA_BYTES) return null;
-  return refused(
-    "media_limit",
-    `The images and documents of a conversation may hold ${CONTEXT_MEDIA_BYTES} bytes together; this one holds ${held} and the message adds ${added}. Send smaller ones, or start a new session.`,
-  );
+  return `The images and documents of a conversation may hold ${CONTEXT_MEDIA_BYTES} bytes together; this one holds ${held} and ${what} adds ${added}.`;
 }

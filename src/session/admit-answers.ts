@@ -1,4 +1,5 @@
-/** Answers to tool calls: the results of the client's own tools. */
+/** Answers to tool calls: the results of the client's own, and confirmations of the session's. */
+
 import {
   type Admission,
   type CommandOf,
@@ -11,11 +12,11 @@ import {
   type Surroundings,
   submitted,
 } from "./admission.ts";
-import type { Submission } from "./commands.ts";
+import type { Confirmation, Submission } from "./commands.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch, planResumed } from "./epoch.ts";
-import { endTurn } from "./settle.ts";
-import type { State } from "./state.ts";
+import { endTurn, ledgeResult } from "./settle.ts";
+import type { OpenTool, OpenTurn, State } from "./state.ts";
 
 export function admitResults(
   draft: Draft,
@@ -158,4 +159,79 @@ function answeredBefore(
     `The tool call ${tool} was settled without a result, because the turn was interrupted or a new message came.`,
     tool,
   );
+}
+
+/** What the model is told of a call that the user denied without a reason. */
+const DENIED = "The user does not want this tool call. It was not run.";
+
+/** Answers questions of built-in tools: what is allowed runs once no question is open any more. */
+export function admitConfirmations(
+  draft: Draft,
+  submission: Submission,
+  command: CommandOf<"confirmations">,
+  around: Surroundings,
+): Admission {
+  const { state } = draft;
+  const turn = state.turn?.status === "awaiting" ? state.turn : null;
+  const asked = new Map(
+    turn?.tools.filter(({ gate }) => gate === "ask").map((tool) => [tool.id, tool]),
+  );
+  const seen = new Set<string>();
+  for (const { tool } of command.confirmations) {
+    if (seen.has(tool)) {
+      return refused("duplicate_tool_call", `The tool call ${tool} is answered twice.`, tool);
+    }
+    seen.add(tool);
+    if (!asked.has(tool)) return unasked(tool, state.turn, around);
+  }
+  if (!turn) return refused("unknown_tool_call", "No tool call waits for a confirmation.");
+
+  const input = draft.next;
+  for (const confirmation of command.confirmations) {
+    const open = asked.get(confirmation.tool);
+    if (open) addConfirmation(draft, submission, turn, open, confirmation);
+  }
+  if (draft.state.turn?.tools.some(({ gate }) => gate === "ask")) {
+    endTurn(draft, { outcome: "requires_action" });
+  } else {
+    const { options } = turn;
+    const limits = limitsOf(options, command.limits);
+    draft.add({
+      type: "turn.resumed",
+      body: { turn: turn.turn, by: "confirmations", options, limits },
+    });
+  }
+  return { kind: "accepted", input, turn: turn.turn };
+}
+
+/** A call that does not wait for an answer: it has one, or there is no such call. */
+function unasked(tool: string, turn: OpenTurn | null, around: Surroundings): Admission {
+  const allowed = turn?.tools.some(({ id, confirmed }) => id === tool && confirmed !== null);
+  if (!allowed && !around.settled(tool)) {
+    return refused("unknown_tool_call", `No tool call ${tool} waits for a confirmation.`, tool);
+  }
+  return refused("call_settled", `The tool call ${tool} does not wait any more.`, tool);
+}
+
+function addConfirmation(
+  draft: Draft,
+  submission: Submission,
+  { turn }: OpenTurn,
+  open: OpenTool,
+  { tool, allow, message, input, always }: Confirmation,
+): void {
+  const remember = allow && always && open.rule !== null ? { remember: open.rule } : {};
+  draft.add({
+    type: "tool.confirmed",
+    body: {
+      ...submitted(submission),
+      tool,
+      turn,
+      allow,
+      ...(message === undefined ? {} : { message }),
+      ...(allow && input ? { input } : {}),
+      ...remember,
+    },
+  });
+  if (!allow) draft.add(ledgeResult(turn, tool, "denied", message ?? DENIED));
 }

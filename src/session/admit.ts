@@ -14,17 +14,24 @@ import {
   type Surroundings,
   submitted,
 } from "./admission.ts";
-import { admitResults } from "./admit-answers.ts";
+import { admitConfirmations, admitResults } from "./admit-answers.ts";
 import type { Submission } from "./commands.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch } from "./epoch.ts";
 import { settleTools, stopTurn } from "./settle.ts";
 import type { State } from "./state.ts";
 
+/** Commands that let the model go on, and so let the log grow. */
+const GOES_ON: ReadonlySet<Submission["command"]["kind"]> = new Set([
+  "input",
+  "results",
+  "confirmations",
+]);
+
 /** Adds to `draft` what `submission` writes. A refusal leaves the draft empty. */
 export function admit(draft: Draft, submission: Submission, around: Surroundings): Admission {
   const { command } = submission;
-  if (around.full && (command.kind === "input" || command.kind === "results")) {
+  if (around.full && GOES_ON.has(command.kind)) {
     return refused(
       "session_full",
       "The session's storage is full. Export what you need of it, and start a new session.",
@@ -35,6 +42,8 @@ export function admit(draft: Draft, submission: Submission, around: Surroundings
       return admitInput(draft, submission, command, around);
     case "results":
       return admitResults(draft, submission, command, around);
+    case "confirmations":
+      return admitConfirmations(draft, submission, command, around);
     case "interrupt":
       return admitInterrupt(draft, submission, command, around);
     case "update":

@@ -2,8 +2,9 @@
 import type { MessageAccumulator, ReceivedBlock } from "../model/message.ts";
 import { cost } from "../model/prices.ts";
 import { estimateUsage } from "../model/usage.ts";
-import type { CallEndedBody, Fact, ToolBlockBody } from "../shared/rows.ts";
+import type { CallEndedBody, Fact } from "../shared/rows.ts";
 import type { Draft } from "./draft.ts";
+import { denialOf, runnerOf } from "./gates.ts";
 import { ledgeResult, settleTools } from "./settle.ts";
 import { NOTHING_UNPROVEN, type OpenTurn, type State } from "./state.ts";
 
@@ -23,7 +24,13 @@ export function addAnswer(draft: Draft, attempt: AttemptEnd): void {
   const runs = stop !== "refusal" && stop !== "model_context_window_exceeded";
   const last = message.blocks.length - 1;
   const facts = message.blocks.map((received, at) =>
-    blockFact(call.seq, turn, received, !runs || (stop === "max_tokens" && at === last)),
+    blockFact(
+      draft.state,
+      call.seq,
+      turn,
+      received,
+      !runs || (stop === "max_tokens" && at === last),
+    ),
   );
   for (const fact of facts) draft.add(fact);
   draft.add(callEnded(draft, attempt, "ok", facts.length));
@@ -38,7 +45,7 @@ export function interruptedFacts(draft: Draft, attempt: AttemptEnd): Fact[] {
   if (!call || !turn) return [];
   const facts = attempt.message.blocks
     .filter(({ complete, block, raw_input }) => complete || hasContent(block, raw_input))
-    .map((received) => blockFact(call.seq, turn, received, !received.complete));
+    .map((received) => blockFact(draft.state, call.seq, turn, received, !received.complete));
   return [...facts, callEnded(draft, attempt, "interrupted", facts.length)];
 }
 
@@ -50,7 +57,13 @@ export function addFailure(draft: Draft, attempt: AttemptEnd): void {
 const hasContent = (block: ReceivedBlock["block"], raw: string | undefined): boolean =>
   Boolean(block.text || block.thinking || raw);
 
-function blockFact(call: number, turn: OpenTurn, received: ReceivedBlock, cut: boolean): Fact {
+function blockFact(
+  state: State,
+  call: number,
+  turn: OpenTurn,
+  received: ReceivedBlock,
+  cut: boolean,
+): Fact {
   const { i, block, raw_input } = received;
   const tool = block.type === "tool_use";
   // Text that was cut is still text; any other cut block is kept out of the context.
@@ -64,7 +77,7 @@ function blockFact(call: number, turn: OpenTurn, received: ReceivedBlock, cut: b
       return { type: "block.thinking", body };
     case "tool_use": {
       const raw = raw_input === undefined ? {} : { raw: raw_input };
-      const who = runnerOf(turn, String(block.name), raw_input !== undefined);
+      const who = runnerOf(state, turn, received);
       return { type: "block.tool", body: { ...body, ...raw, ...who } };
     }
     default:
@@ -72,31 +85,14 @@ function blockFact(call: number, turn: OpenTurn, received: ReceivedBlock, cut: b
   }
 }
 
-function runnerOf(
-  turn: OpenTurn,
-  name: string,
-  unreadable: boolean,
-): Pick<ToolBlockBody, "runner" | "gate"> {
-  const { toolset, tool_choice } = turn.options;
-  const offered = tool_choice.type !== "none" && Object.hasOwn(toolset.tools, name);
-  if (offered && !unreadable) return { runner: "client", gate: "allow" };
-  return { runner: "server", gate: "deny" };
-}
-
 /** Answers the calls that nobody can run, so that the model can go on. */
 function settleDenied(draft: Draft, blocks: readonly ReceivedBlock[]): void {
   const turn = draft.state.turn;
   if (!turn) return;
-  const offered = Object.keys(turn.options.toolset.tools);
-  const choice = turn.options.tool_choice.type;
   for (const tool of turn.tools.filter((one) => one.gate === "deny")) {
     const i = Number(tool.id.slice(tool.id.lastIndexOf("_") + 1));
-    const unreadable = blocks.some((one) => one.i === i && one.raw_input !== undefined);
-    const text = unreadable
-      ? "Not run: the input is not valid JSON."
-      : choice === "none" || offered.length === 0
-        ? `Not run: no tool is offered in this turn, and ${tool.name} neither.`
-        : `Not run: there is no tool ${tool.name} in this turn. Offered: ${offered.join(", ")}.`;
+    const received = blocks.find((one) => one.i === i);
+    const text = denialOf(draft.state, turn, tool.name, received ?? null);
     draft.add(ledgeResult(turn.turn, tool.id, "error", text));
   }
 }
@@ -163,6 +159,7 @@ function callEnded(
     ms: draft.at - (state.call?.at ?? draft.at),
     blocks,
     ...(end === "failed" && message.produced ? { produced: true as const } : {}),
+    ...(message.container === null ? {} : { container: message.container }),
   };
   return { type: "call.ended", body };
 }

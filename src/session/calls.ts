@@ -4,9 +4,10 @@
  */
 import type { Env } from "../env.ts";
 import type { ToolCall } from "../shared/events.ts";
-import type { SessionConfig } from "../shared/rows.ts";
+import type { Permissions, SessionConfig } from "../shared/rows.ts";
 import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
-import type { PendingInput } from "./describe.ts";
+import type { OpenCall, PendingInput } from "./describe.ts";
+import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
 import type { TurnInfo, TurnSummary } from "./turns.ts";
 import {
   type PackedPage,
@@ -25,6 +26,7 @@ export type CreateAnswer =
 export interface SessionDescription {
   session: SessionInfo;
   system_prompt: string | null;
+  permissions: Permissions | null;
   /** Tool calls that wait for the client. */
   pending: ToolCall[];
 }
@@ -50,6 +52,8 @@ export interface SessionCalls {
   turn(turn: number): Promise<TurnInfo | null>;
   /** Turns before `before`, newest first. */
   turns(before: number, limit: number): Promise<TurnSummary[] | null>;
+  /** Tool calls that wait for a client: its own, and questions about the session's. */
+  pending(): Promise<OpenCall[] | null>;
   /**
    * A list of `PendingInput`, packed. Not named `queue`: the platform keeps the names of its event
    * handlers from remote callers.
@@ -59,6 +63,8 @@ export interface SessionCalls {
   secret(): Promise<string | null>;
   /** Stores piece `n` of media; the submission that refers to it is admitted afterwards. */
   putMedia(sha: string, n: number, data: ArrayBuffer): Promise<void>;
+  /** Reads or changes the session's files. */
+  files<K extends keyof FileCalls>(call: K, asked: Asked<K>): Promise<FileAnswer<K> | null>;
   /** Deletes the session; false when there is none. */
   remove(submission: string): Promise<boolean>;
 }
@@ -68,7 +74,7 @@ export interface SessionStub extends Omit<SessionCalls, "rows" | "page" | "descr
   waiting(): Promise<PendingInput[] | null>;
   rows(...args: Parameters<SessionCalls["rows"]>): Promise<Rows | null>;
   page(...args: Parameters<SessionCalls["page"]>): Promise<RowPage | null>;
-  /** `/follow` attaches a WebSocket; `/media/<sha256>` gives the bytes. */
+  /** `/follow` attaches a WebSocket; `/files` takes an upload; `/media/<sha256>` gives the bytes. */
   fetch(url: URL, init?: RequestInit): Promise<Response>;
 }
 
@@ -97,6 +103,7 @@ export function sessionStub(env: Env, account: string, session: string): Session
     },
     turn: (...args) => stub().turn(...args),
     turns: (...args) => stub().turns(...args),
+    pending: () => stub().pending(),
     waiting: async () => {
       const packed = await stub().waiting();
       // Packed by the object.
@@ -104,6 +111,7 @@ export function sessionStub(env: Env, account: string, session: string): Session
     },
     secret: () => stub().secret(),
     putMedia: (...args) => stub().putMedia(...args),
+    files: (...args) => stub().files(...args),
     remove: (...args) => stub().remove(...args),
     fetch: (...args) => stub().fetch(...args),
   };

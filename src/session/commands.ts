@@ -6,12 +6,14 @@
 import type {
   ContentBlock,
   JsonObject,
+  Permissions,
   SessionConfig,
   Submitted,
   ToolChoice,
   Toolset,
   Usage,
 } from "../shared/rows.ts";
+import type { SessionStatus } from "../shared/summary.ts";
 
 /** What a message may ask for when the session is busy. */
 export type OnBusy = "queue" | "steer" | "interrupt" | "reject";
@@ -21,6 +23,7 @@ export interface AskedOptions {
   toolset: Toolset | null;
   tool_choice: ToolChoice | null;
   parallel_tool_calls: boolean | null;
+  permissions?: Permissions;
 }
 
 /** Limits of the configuration, for turns without and with client tools. */
@@ -34,6 +37,19 @@ export interface ToolResult {
   tool: string;
   content: ContentBlock[];
   is_error: boolean;
+}
+
+/** An answer to the question whether a call of a built-in tool may run. */
+export interface Confirmation {
+  /** Public id of the tool call. */
+  tool: string;
+  allow: boolean;
+  /** With a denial: what the model is told. */
+  message?: string;
+  /** Runs instead of the model's own input. */
+  input?: JsonObject;
+  /** Calls like this one are allowed from now on. */
+  always?: boolean;
 }
 
 export type Command =
@@ -56,12 +72,22 @@ export type Command =
       hash: string;
     }
   | {
+      kind: "confirmations";
+      confirmations: Confirmation[];
+      limits: AskedLimits;
+      /** SHA-256 of the request's body. */
+      hash: string;
+    }
+  | {
       kind: "interrupt";
       cancel_queued: boolean;
       /** When its sender meant it, in milliseconds since the epoch: what began later goes on. */
       sent_at: number;
     }
-  | { kind: "update"; config: Partial<Pick<SessionConfig, "model" | "title" | "metadata">> }
+  | {
+      kind: "update";
+      config: Partial<Pick<SessionConfig, "model" | "title" | "metadata" | "permissions">>;
+    }
   | { kind: "cancel"; input: number };
 
 export interface Submission extends Submitted {
@@ -118,7 +144,7 @@ export interface SessionInfo {
   model: string;
   title: string | null;
   metadata: JsonObject;
-  status: "idle" | "running" | "awaiting_tool_results";
+  status: SessionStatus;
   turn: number | null;
   turn_count: number;
   usage: Usage;

@@ -11,7 +11,9 @@ import {
   type InputBody,
   type ModelBlock,
   type Row,
+  type RowBodies,
   type RowOf,
+  type ServerTool,
   type ToolChange,
   type ToolDefinition,
   toolCallId,
@@ -32,11 +34,15 @@ export interface ContextRows {
   /** An input that was queued before the context's start. */
   input: (seq: number) => InputBody | null;
   /** Definitions of the tools that the row `seq` brought. */
-  definitions: (seq: number) => readonly ToolDefinition[];
+  definitions: (seq: number) => readonly (ToolDefinition | ServerTool)[];
   /** Seq of the row that opened the epoch; changes of tools before it are in its array. */
   epoch: number;
   /** Names of the tools in that array. */
   tools: readonly string[];
+  /** Those before the context's start that still hold. */
+  instructions: readonly RowBodies["instruction"][];
+  /** The model takes system messages between the others. */
+  systemMessages: boolean;
 }
 
 interface Message {
@@ -67,6 +73,9 @@ class ContextBuilder {
   #stripped = false;
   /** Changes of tools that wait for a user message, behind which they have to stand. */
   #changes: RequestBlock[] = [];
+  /** A model call is open: what comes now was not in its request. */
+  #calling = false;
+  #later: RequestBlock[] = [];
   /** Tools whose definition the request carries already. */
   readonly #defined: Set<string>;
 
@@ -74,6 +83,7 @@ class ContextBuilder {
     this.#source = source;
     this.#defined = new Set(source.tools);
     this.#cuts = new Cuts(source.rows);
+    this.#changes.push(...source.instructions.map(instruction));
   }
 
   add(row: Row): void {
@@ -87,7 +97,18 @@ class ContextBuilder {
         if (body) this.#input(row.seq, row.body.input, body, row.body.tool_change);
         return;
       }
+      case "call.started":
+        this.#calling = true;
+        return;
+      case "instruction": {
+        const said = instruction(row.body);
+        if (this.#calling) this.#later.push(said);
+        else this.#changes.push(said);
+        return;
+      }
       case "turn.resumed":
+        // What was confirmed has yet to run, and its results belong to the same message.
+        if (row.body.by === "confirmations") return;
         this.#flushResults();
         this.#toolChange(row.seq, row.body.tool_change, row.body.options.toolset.seq ?? row.seq);
         return;
@@ -115,6 +136,7 @@ class ContextBuilder {
 
   finish(): RequestMessage[] {
     this.#flushResults();
+    this.#placeChanges();
     this.#askOn();
     return this.#messages;
   }
@@ -153,13 +175,13 @@ class ContextBuilder {
   #placeChanges(): void {
     const last = this.#messages.at(-1);
     if (this.#changes.length === 0 || !last || last.role === "assistant") return;
-    if (last.role === "system") last.content.push(...this.#changes);
+    if (last.role === "system" || !this.#source.systemMessages) last.content.push(...this.#changes);
     else this.#messages.push({ role: "system", content: this.#changes });
     this.#changes = [];
   }
 
   /** A tool that was defined before comes back by its name. */
-  #reference(definition: ToolDefinition): object {
+  #reference(definition: ToolDefinition | ServerTool): object {
     const { name } = definition;
     if (this.#defined.has(name)) return { type: "tool_reference", name };
     this.#defined.add(name);
@@ -194,8 +216,14 @@ class ContextBuilder {
     const { call, end, stop_reason } = row.body;
     const blocks = this.#answer;
     this.#answer = [];
-    if (end !== "ok" && end !== "interrupted") return;
+    this.#calling = false;
+    if (end !== "ok" && end !== "interrupted") {
+      this.#changes.push(...this.#later.splice(0));
+      return;
+    }
     this.#flushResults();
+    this.#placeChanges();
+    this.#changes.push(...this.#later.splice(0));
     if (this.#cuts.dropsCall(call)) return;
     this.#askOn();
     const whole = blocks.filter(({ seq, partial, block }) => {
@@ -256,6 +284,23 @@ class ContextBuilder {
     this.#results = new Map();
     this.#messages.push({ role: "user", content: blocks });
   }
+}
+
+/** An instruction as the model reads it. */
+function instruction({ path, text }: RowBodies["instruction"]): RequestBlock {
+  if (text === null) {
+    return said(
+      `<system-reminder>There is a file ${path}. What it says now is no instruction of this session's owner; read it if it helps, as you would any file.</system-reminder>`,
+    );
+  }
+  if (text === "") {
+    return said(
+      `<system-reminder>The owner of this session has taken back the instructions in ${path}. They hold no longer.</system-reminder>`,
+    );
+  }
+  return said(
+    `<system-reminder>The owner of this session gives these instructions in ${path}. They hold from now on and replace earlier ones of that file.\n\n${text}</system-reminder>`,
+  );
 }
 
 const said = (text: string): { type: "text"; text: string } => ({ type: "text", text });

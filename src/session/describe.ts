@@ -1,7 +1,7 @@
 /** What a client may know of a session without reading its log. */
 import type { ContentBlock } from "../shared/rows.ts";
 import type { SessionInfo } from "./commands.ts";
-import { type State, statusOf } from "./state.ts";
+import { answerable, type State, statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** An input that waits for its turn. */
@@ -34,5 +34,42 @@ export function queuedInputs(store: Store): PendingInput[] {
     const [row] = store.log.contents(seq, seq);
     if (row?.type !== "input") return [];
     return [{ input: seq, start, content: row.body.content, created_at: row.at }];
+  });
+}
+
+/** A tool call that waits for a client. */
+export interface OpenCall {
+  id: string;
+  kind: "tool_call" | "confirmation";
+  name: string;
+  /** JSON text. */
+  arguments: string;
+  /** With a question: why it is asked, and the rule that an answer for always adds. */
+  reason: string;
+  rule: string | null;
+  turn: number;
+  /** Milliseconds since the epoch. */
+  since: number;
+}
+
+export function openCalls({ state, log }: Store): OpenCall[] {
+  const { turn } = state;
+  if (turn?.status !== "awaiting") return [];
+  return answerable(turn).flatMap(({ id, seq, name, gate, rule }) => {
+    const row = log.rowOf("block.tool", seq);
+    if (!row) return [];
+    const { block, reason = "" } = row.body;
+    return [
+      {
+        id,
+        kind: gate === "ask" ? ("confirmation" as const) : ("tool_call" as const),
+        name,
+        arguments: JSON.stringify(block.input ?? {}),
+        reason,
+        rule,
+        turn: turn.turn,
+        since: row.at,
+      },
+    ];
   });
 }

@@ -24,6 +24,9 @@ export type FaultPoint =
   | "event"
   /** The stream has ended well, and nothing of it is written. */
   | "end"
+  /** A tool is about to run, or has run. */
+  | "tool"
+  | "tool_ran"
   /** A message to followers is about to be sent. */
   | "push"
   /** A report to the account is about to leave, or was acknowledged. */

@@ -1,5 +1,5 @@
 /** The part of `fold` that is about model calls: attempts, answers, what they used and accepted. */
-import type { CallEndedBody, RowOf } from "../shared/rows.ts";
+import { type CallEndedBody, type RowOf, toolCallId } from "../shared/rows.ts";
 import {
   addUsage,
   type Context,
@@ -12,9 +12,9 @@ import {
 } from "./state.ts";
 
 export function onCallStarted(state: State, row: RowOf<"call.started">): State {
-  const { n, marks } = row.body;
+  const { n, marks, container = null } = row.body;
   const mark = marks.at(-1) ?? null;
-  return withTurn({ ...state, call: { seq: row.seq, at: row.at, mark } }, (turn) => ({
+  return withTurn({ ...state, call: { seq: row.seq, at: row.at, mark, container } }, (turn) => ({
     ...turn,
     n,
     step: { ...turn.step, first_at: turn.step.first_at ?? row.at, retry_at: null },
@@ -22,18 +22,19 @@ export function onCallStarted(state: State, row: RowOf<"call.started">): State {
 }
 
 export function onToolBlock(state: State, row: RowOf<"block.tool">): State {
-  const { call, i, block, gate, partial } = row.body;
+  const { call, i, block, gate, rule = null, runner, partial } = row.body;
   // Nobody can run a call whose input was cut.
   if (partial) return state;
   const name = typeof block.name === "string" ? block.name : "";
-  const tool = { id: `call_${call}_${i}`, seq: row.seq, name, gate };
+  const id = toolCallId(call, i);
+  const tool = { id, seq: row.seq, name, runner, gate, rule, started: false, confirmed: null };
   return withTurn(state, (turn) => ({ ...turn, tools: [...turn.tools, tool] }));
 }
 
 export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
   const { body } = row;
   const mark = state.call?.mark ?? null;
-  const next = counted({ ...state, call: null }, body);
+  const next = counted({ ...state, call: null, container: containerAfter(state, body) }, body);
   const accepted = body.accepted ? acceptedContext(next, body, mark) : next;
   return withTurn(accepted, (turn) => {
     switch (body.end) {
@@ -65,6 +66,12 @@ export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
         return turn;
     }
   });
+}
+
+/** A machine that is gone makes calls fail in many ways, so a failure is not tried with it again. */
+function containerAfter({ call, container }: State, body: CallEndedBody): string | null {
+  if (body.container !== undefined) return body.container;
+  return body.end === "failed" && call?.container ? null : container;
 }
 
 const continues = (stop: string | null): boolean => stop === "max_tokens" || stop === "pause_turn";
@@ -112,8 +119,13 @@ const stillUnproven = ({ inputs, tools, media_appended, unproven }: Context, cal
 
 export function onFailure(state: State, row: RowOf<"failure">): State {
   const { retry, tool, code, message } = row.body;
-  // A tool that was lost with the object is told to the model, it does not end the turn.
-  if (tool !== undefined) return state;
+  // A tool that was lost with the object runs again; one that takes the object down does not.
+  if (tool !== undefined) {
+    return withTurn(state, (turn) => ({
+      ...turn,
+      step: { ...turn.step, losses: turn.step.losses + 1 },
+    }));
+  }
   return withTurn(state, (turn) =>
     retry
       ? { ...turn, step: { ...turn.step, attempt: retry.attempt, retry_at: retry.at } }

@@ -2,13 +2,14 @@
  * `fold(state, row)`: the state after a row. Pure, total over every log that `admit` and the loop
  * can write, and the only place where a row's meaning for later decisions is defined.
  */
-import type { Row, RowOf, ToolChange, Toolset } from "../shared/rows.ts";
+import type { Row, RowBodies, RowOf, ToolChange, Toolset } from "../shared/rows.ts";
 import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
 import { mediaBytes } from "./media.ts";
 import {
   FIRST_STEP,
   NO_USAGE,
   NOTHING_UNPROVEN,
+  type OpenTool,
   type OpenTurn,
   type Queued,
   type Spent,
@@ -30,7 +31,7 @@ const spentSince = (at: number): Spent => ({
 
 /** The state of a session that is being created by `row`. */
 export function begin(row: RowOf<"session.created">): State {
-  const { model, title, metadata, toolset } = row.body.config;
+  const { model, title, metadata, toolset, permissions } = row.body.config;
   return {
     seq: row.seq,
     at: row.at,
@@ -38,6 +39,9 @@ export function begin(row: RowOf<"session.created">): State {
     deleted: false,
     config: { model, title, metadata },
     toolset: placed(toolset, row.seq),
+    permissions: permissions ?? null,
+    shell: null,
+    instruction: null,
     turns: 0,
     usage: NO_USAGE,
     cost_usd: 0,
@@ -46,6 +50,8 @@ export function begin(row: RowOf<"session.created">): State {
     queue: [],
     epoch: null,
     appends: true,
+    server_tools: true,
+    container: null,
     context: {
       start: row.seq,
       inputs: [],
@@ -68,7 +74,7 @@ export function fold(before: State, row: Row): State {
     case "session.created":
       return begin(row);
     case "session.updated":
-      return { ...state, config: { ...state.config, ...row.body.config } };
+      return onUpdated(state, row);
     case "session.deleted":
       return { ...state, deleted: true, turn: null, call: null, queue: [] };
     case "input":
@@ -87,8 +93,14 @@ export function fold(before: State, row: Row): State {
       return onCallEnded(state, row);
     case "failure":
       return onFailure(state, row);
+    case "tool.started":
+      return withTool(state, row.body.tool, (tool) => ({ ...tool, started: true }));
     case "tool.ended":
       return onToolEnded(state, row);
+    case "tool.confirmed":
+      return onConfirmed(state, row);
+    case "instruction":
+      return { ...state, instruction: instructionAt(state, row.seq, row.body) };
     case "context.cut":
       return onCut(state, row);
     case "outcome":
@@ -108,8 +120,8 @@ function remember(state: State, row: Row): State {
 }
 
 /** A toolset whose definitions stand in the row `seq` if they stood in the row itself. */
-const placed = (toolset: Toolset, seq: number): Toolset =>
-  toolset.list ? { tools: toolset.tools, seq } : toolset;
+const placed = ({ list, ...toolset }: Toolset, seq: number): Toolset =>
+  list ? { ...toolset, seq } : toolset;
 
 /** Opens a turn with the input `from.seq`, at the row `row`. */
 function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
@@ -236,13 +248,50 @@ function onResumed(state: State, row: RowOf<"turn.resumed">): State {
   return changed(next, tool_change, toolset);
 }
 
-function onToolEnded(state: State, row: RowOf<"tool.ended">): State {
-  const { tool, by, content } = row.body;
+function onUpdated(state: State, { body }: RowOf<"session.updated">): State {
+  const { permissions, ...config } = body.config;
+  return {
+    ...state,
+    config: { ...state.config, ...config },
+    permissions: permissions ?? state.permissions,
+  };
+}
+
+/** An open tool call changed. */
+function withTool(state: State, id: string, change: (tool: OpenTool) => OpenTool): State {
+  return withTurn(state, (turn) => ({
+    ...turn,
+    tools: turn.tools.map((tool) => (tool.id === id ? change(tool) : tool)),
+  }));
+}
+
+/** An allowed call can run; a denied one gets its result in a row of its own. */
+function onConfirmed(state: State, row: RowOf<"tool.confirmed">): State {
+  const { tool, allow, remember } = row.body;
+  const { permissions } = state;
+  const rules = remember && permissions && !permissions.allow.includes(remember);
+  const next = withTool(state, tool, (one) => ({
+    ...one,
+    ...(allow ? { gate: "allow" as const, confirmed: row.seq } : {}),
+  }));
+  const confirmed = withTurn(next, (turn) => ({
+    ...turn,
+    inputs: withSubmission(turn.inputs, state, row),
+    spent: turn.inputs.length === 0 ? spentSince(row.at) : turn.spent,
+  }));
+  if (!rules) return confirmed;
+  return { ...confirmed, permissions: { ...permissions, allow: [...permissions.allow, remember] } };
+}
+
+function onToolEnded(before: State, row: RowOf<"tool.ended">): State {
+  const { tool, by, content, shell } = row.body;
+  const state = shell ? { ...before, shell } : before;
   const context = { ...state.context, tools: [...state.context.tools, tool] };
   const media = mediaBytes(content);
   return withTurn(withMedia({ ...state, context }, media, media), (turn) => ({
     ...turn,
     tools: turn.tools.filter((one) => one.id !== tool),
+    step: by === "server" ? FIRST_STEP : turn.step,
     results: true,
     inputs: by === "client" ? withSubmission(turn.inputs, state, row) : turn.inputs,
     spent: turn.inputs.length === 0 && by === "client" ? spentSince(row.at) : turn.spent,
@@ -250,7 +299,11 @@ function onToolEnded(state: State, row: RowOf<"tool.ended">): State {
 }
 
 /** A submission of several results is named by its first row. */
-function withSubmission(inputs: number[], state: State, row: RowOf<"tool.ended">): number[] {
+function withSubmission(
+  inputs: number[],
+  state: State,
+  row: RowOf<"tool.ended" | "tool.confirmed">,
+): number[] {
   const place = state.submissions.find(([id]) => id === row.body.submission)?.[1] ?? row.seq;
   return inputs.includes(place) ? inputs : [...inputs, place];
 }
@@ -282,7 +335,9 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
   if (start === undefined) {
     const open = { ...turn, stripped: turn.stripped || refused };
     const appends = state.appends && !(refused && reason === "tools");
-    return { ...state, epoch, appends, turn: open, context: { ...context, mark: null } };
+    const server_tools = state.server_tools && reason !== "server_tools";
+    const next = { ...state, epoch, appends, server_tools, turn: open };
+    return { ...next, context: { ...context, mark: null } };
   }
   const { seq, media } = turn.input;
   const waiting = state.queue.reduce((bytes, one) => bytes + one.media, 0);
@@ -318,3 +373,14 @@ function onOutcome(state: State, row: RowOf<"outcome">): State {
   };
   return { ...state, turn: open, last };
 }
+
+/** What is only announced does not end what the owner has said. */
+const instructionAt = (
+  { instruction }: State,
+  seq: number,
+  { sha, text }: RowBodies["instruction"],
+): State["instruction"] => ({
+  seq,
+  sha,
+  owner: text === null ? (instruction?.owner ?? null) : seq,
+});

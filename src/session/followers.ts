@@ -3,7 +3,7 @@
  * session costs nothing, and all that must outlive the object is in the socket's own tags.
  */
 import type { Cursor } from "../shared/cursor.ts";
-import type { Preview } from "../shared/events.ts";
+import type { Preview, ToolOutput } from "../shared/events.ts";
 import { isLight } from "../shared/json-text.ts";
 import type { Row } from "../shared/rows.ts";
 import { faultPoint } from "./fault-points.ts";
@@ -54,6 +54,11 @@ export class Followers {
 
   previews(head: number, previews: Preview[]): void {
     if (previews.length > 0) this.#send({ v: 1, type: "previews", head, previews });
+  }
+
+  /** What a tool prints while it runs. It is not kept, so whoever is not there misses it. */
+  output(output: ToolOutput): void {
+    this.#send({ v: 1, type: "output", ...output });
   }
 
   closeAll(code: number, reason: string): void {

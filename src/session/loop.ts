@@ -9,7 +9,7 @@ import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
 import { CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
 import { errorOf, type LoggedPlace, writeLine } from "../shared/log-line.ts";
-import type { Fact, Row } from "../shared/rows.ts";
+import { type Fact, type Row, SERVER_TOOLS } from "../shared/rows.ts";
 import { addAnswer, addCut, addFailure, interruptedFacts } from "./answer.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch } from "./epoch.ts";
@@ -20,8 +20,9 @@ import type { MediaStore } from "./media.ts";
 import { type Action, next } from "./next.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
+import type { ToolRunner } from "./run-tools.ts";
 import { endTurn } from "./settle.ts";
-import type { Epoch } from "./state.ts";
+import type { Epoch, State } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** Previews are joined to one frame per this many milliseconds. */
@@ -34,6 +35,7 @@ export interface LoopEdges {
   /** Writes a draft, tells the followers, keeps the alarm. */
   commit: (draft: Draft) => void;
   upstream: () => Promise<Upstream>;
+  tools: ToolRunner;
   /** Keeps the object in memory while the promise is open. */
   hold: (step: Promise<void>) => void;
   reach: (point: FaultPoint) => void;
@@ -93,6 +95,7 @@ export class Loop {
   abort(): void {
     this.#attempt?.connection.abort(new Error("interrupted"));
     this.#attempt = null;
+    this.#edges.tools.abort();
   }
 
   async #run(): Promise<void> {
@@ -132,6 +135,8 @@ export class Loop {
         return this.#edges.commit(draft);
       case "call":
         return this.#call(draft);
+      case "run":
+        return this.#edges.tools.run(action.tools);
       case "listen":
         // Nobody reads the open call: its reader failed in a way that nothing foresaw.
         throw new Error("an open call has no reader");
@@ -248,10 +253,15 @@ export class Loop {
     if (!turn) return;
     const model = epoch?.model ?? draft.state.config.model;
     const why = classify(failed.failure, { model, at: draft.at });
+    const inContainer = draft.state.call?.container != null;
     addFailure(draft, attempt);
-    const reason = refusedEpoch(why, epoch);
+    const reason = refusedEpoch(why, draft.state);
     if (reason && !turn.stripped) {
       addNewEpoch(draft, attempt.call, why, reason);
+      return;
+    }
+    if (why.code === "container_rejected" && inContainer) {
+      addRetry(draft, attempt.call, why);
       return;
     }
     const step = draft.state.turn?.step ?? turn.step;
@@ -283,25 +293,49 @@ export class Loop {
 
 /**
  * What the API refuses although the message is not at fault: thinking that it gave itself, as after
- * a change of the key's organization, or an appended change of tools that a gateway does not know.
+ * a change of the key's organization; an appended change of tools that a gateway does not know; or
+ * the API's own tools, which an organization may have turned off and a gateway may not have.
  */
-function refusedEpoch(why: Classified, epoch: Epoch | null): "gone" | "tools" | null {
-  if (why.code === "thinking_rejected") return "gone";
-  return why.code === "tool_change_rejected" && epoch?.unaccepted_change ? "tools" : null;
+function refusedEpoch(
+  why: Classified,
+  { epoch, server_tools }: State,
+): "gone" | "tools" | "server_tools" | null {
+  switch (why.code) {
+    case "thinking_rejected":
+      return "gone";
+    case "tool_change_rejected":
+      return epoch?.unaccepted_change ? "tools" : null;
+    case "server_tool_rejected":
+      return server_tools && SERVER_TOOLS.some((name) => hasTool(epoch, name))
+        ? "server_tools"
+        : null;
+    default:
+      return null;
+  }
+}
+
+const hasTool = (epoch: Epoch | null, name: string): boolean =>
+  epoch !== null && (epoch.base.builtin ?? false) && Object.hasOwn(epoch.base.tools, name);
+
+/** Tries at once again: what the API refused is left out now. */
+function addRetry(draft: Draft, call: number, { code, message }: Classified): void {
+  const { turn } = draft.state;
+  if (!turn) return;
+  const retry = { attempt: turn.step.attempt + 1, at: draft.at };
+  draft.add({ type: "failure", body: { turn: turn.turn, call, code, message, retry } });
 }
 
 /** Leaves out all thinking, sends the turn's tools as the request's own, and tries once more. */
 function addNewEpoch(
   draft: Draft,
   call: number,
-  { code, message }: Classified,
-  reason: "gone" | "tools",
+  why: Classified,
+  reason: "gone" | "tools" | "server_tools",
 ): void {
   const { turn } = draft.state;
   if (!turn) return;
-  const retry = { attempt: turn.step.attempt + 1, at: draft.at };
-  draft.add({ type: "failure", body: { turn: turn.turn, call, code, message, retry } });
-  const cut = { reason, message: `${message} Earlier thinking was left out.` };
+  addRetry(draft, call, why);
+  const cut = { reason, message: `${why.message} Earlier thinking was left out.` };
   draft.add(cutFact(turn.turn, cut, null));
 }
 

@@ -5,6 +5,7 @@
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
 import { LongText } from "../shared/long-text.ts";
 import type { ContentBlock, MediaSource, Row } from "../shared/rows.ts";
+import type { Refusal } from "./commands.ts";
 
 /** A piece's bytes: below the limit of a row, and a multiple of three so that base64 pieces join. */
 export const MEDIA_PIECE_BYTES = 1_800_000;
@@ -31,6 +32,11 @@ const mediaSources = (content: readonly ContentBlock[]): MediaSource[] =>
 /** The media to which a row refers. */
 export const mediaIn = (row: Row): MediaSource[] =>
   row.type === "input" || row.type === "tool.ended" ? mediaSources(row.body.content) : [];
+
+export const MEDIA_MISSING: Refusal = {
+  code: "media_missing",
+  message: "Store the media first, then submit again.",
+};
 
 export class MediaStore {
   readonly #sql: SqlStorage;

@@ -3,7 +3,7 @@
  * repeated call always finds the same answer in the same rows.
  */
 import type { OutcomeKind } from "../shared/rows.ts";
-import type { OpenTurn, State } from "./state.ts";
+import type { OpenTool, OpenTurn, State } from "./state.ts";
 
 export type Action =
   /** Nothing until somebody writes a row. */
@@ -13,6 +13,8 @@ export type Action =
   | { do: "wait"; until: number }
   | { do: "take"; input: number; as: "start" | "steer" }
   | { do: "call" }
+  /** The session's own tools, in the order of their calls. */
+  | { do: "run"; tools: OpenTool[] }
   | { do: "end"; end: TurnEnd };
 
 export interface TurnEnd {
@@ -52,6 +54,8 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
       `The server stopped ${MAX_LOSSES} times while this step ran, so it is not tried again.`,
     );
   }
+  const own = turn.tools.filter(({ runner, gate }) => runner === "server" && gate === "allow");
+  if (own.length > 0) return atLimit(turn) ? endAtLimit(turn) : { do: "run", tools: own };
   if (turn.tools.length > 0) return { do: "end", end: { outcome: "requires_action" } };
   if (turn.step.retry_at !== null && turn.step.retry_at > now) {
     return { do: "wait", until: turn.step.retry_at };
@@ -98,15 +102,17 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
 function nextStep(state: State, turn: OpenTurn): Action {
   const steer = state.queue.find((one) => one.start === "steer");
   if (steer) return { do: "take", input: steer.seq, as: "steer" };
-  if (turn.calls >= turn.limits.max_turns) {
-    return endWithNotice(
-      "turn_limit",
-      `The turn reached its limit of ${turn.limits.max_turns} model calls since the last input.`,
-      "max_turns",
-    );
-  }
-  return { do: "call" };
+  return atLimit(turn) ? endAtLimit(turn) : { do: "call" };
 }
+
+const atLimit = (turn: OpenTurn): boolean => turn.calls >= turn.limits.max_turns;
+
+const endAtLimit = ({ limits }: OpenTurn): Action =>
+  endWithNotice(
+    "turn_limit",
+    `The turn reached its limit of ${limits.max_turns} model calls since the last input.`,
+    "max_turns",
+  );
 
 const end = (outcome: OutcomeKind, code: string, message: string): Action => ({
   do: "end",

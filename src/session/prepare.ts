@@ -12,9 +12,12 @@ import type {
   CallStartedBody,
   InputBody,
   Row,
+  RowBodies,
+  ServerTool,
   ToolChoice,
   ToolDefinition,
 } from "../shared/rows.ts";
+import { isServerTool } from "../tools/server-tools.ts";
 import { buildContext } from "./context.ts";
 import type { Log } from "./log.ts";
 import { loadMedia, type MediaStore } from "./media.ts";
@@ -47,20 +50,26 @@ export function prepareCall(
     definitions: (seq) => definitionsOf(rowAt(seq)),
     epoch: epoch.seq,
     tools: Object.keys(epoch.base.tools),
+    instructions: instructionsBefore(state, log),
+    systemMessages: rulesOf(epoch.model).system_messages,
   });
   const marks = cacheMarks(messages, state.context.mark);
   const max_tokens = rulesOf(epoch.model).max_output;
   const ttl = "5m";
+  const tools = toolsOf(state, epoch, rowAt);
+  const runsCode = tools.some(({ name }) => name === "code_execution");
+  const container = runsCode ? state.container : null;
   const request = buildRequest({
     model: epoch.model,
-    system: systemOf(rowAt(1)),
-    tools: epoch.base.seq === undefined ? [] : definitionsOf(rowAt(epoch.base.seq)),
+    system: systemOf(rowAt(1), epoch),
+    tools,
     toolChoice: sentChoice(turn.options.tool_choice, epoch),
     parallelToolCalls: turn.options.parallel_tool_calls,
     messages: loadMedia(messages, media),
     maxTokens: max_tokens,
     marks,
     ttl,
+    container,
   });
   // A retry is the same step once more; only a finished call makes the next one.
   const again = turn.step.weight + turn.step.losses > 0;
@@ -74,8 +83,18 @@ export function prepareCall(
     max_tokens,
     marks,
     ttl,
+    ...(container === null ? {} : { container }),
   };
   return { request: encodeRequest(request), notices: request.notices, started };
+}
+
+/** What stands before the context's start and still holds: the owner's, then what was announced since. */
+function instructionsBefore({ instruction, context }: State, log: Log): RowBodies["instruction"][] {
+  if (!instruction) return [];
+  const { owner, seq } = instruction;
+  return [...(owner === null || owner === seq ? [] : [owner]), seq]
+    .filter((one) => one < context.start)
+    .flatMap((one) => log.rowOf("instruction", one)?.body ?? []);
 }
 
 /**
@@ -99,11 +118,28 @@ function sentChoice(choice: ToolChoice, epoch: Epoch): ToolChoice {
 const inputOf = (row: Row | undefined): InputBody | null =>
   row?.type === "input" ? row.body : null;
 
-const systemOf = (row: Row | undefined): string | null =>
-  (row?.type === "session.created" && row.body.config.system_prompt) || null;
+/** The session's own prompt, then what has to be known to use built-in tools. */
+function systemOf(row: Row | undefined, { base }: Epoch): string | null {
+  if (row?.type !== "session.created") return null;
+  const { system_prompt } = row.body.config;
+  const harness = base.builtin ? row.body.config.harness : null;
+  if (!system_prompt || !harness) return system_prompt || harness || null;
+  return `${system_prompt}\n\n${harness}`;
+}
+
+/** The tool array of the epoch; the API's own tools only where it and the model have them. */
+function toolsOf(
+  { server_tools }: State,
+  { base, model }: Epoch,
+  rowAt: (seq: number) => Row | undefined,
+): readonly (ToolDefinition | ServerTool)[] {
+  const tools = base.seq === undefined ? [] : definitionsOf(rowAt(base.seq));
+  const offered = server_tools && rulesOf(model).server_tools;
+  return offered ? tools : tools.filter((tool) => !isServerTool(tool));
+}
 
 /** The tool definitions that a row brought. */
-function definitionsOf(row: Row | undefined): readonly ToolDefinition[] {
+function definitionsOf(row: Row | undefined): readonly (ToolDefinition | ServerTool)[] {
   switch (row?.type) {
     case "session.created":
       return row.body.config.toolset.list ?? [];

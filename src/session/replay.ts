@@ -31,7 +31,7 @@ export const attachedKey = ({ submission }: Submission) => ({
 export function replayed(store: Store, seq: number): Replayed {
   const row = store.log.row(seq);
   const known = { s: seq, replayed: true as const };
-  if (row?.type === "input" || row?.type === "tool.ended") {
+  if (row?.type === "input" || row?.type === "tool.ended" || row?.type === "tool.confirmed") {
     const { turn } = row.body;
     return {
       accepted: { ...known, input: seq, turn, result: resultOf([row], turn) },

@@ -4,8 +4,20 @@
  * working tables are rebuilt from it.
  */
 
-/** Written into `head`; an object of a newer format is refused instead of misread. */
-export const FORMAT_VERSION = 1;
+/**
+ * Written into `head`; an object of a newer format is refused instead of misread. It rises with
+ * every change of a table or of the folded state, so that an older state is folded anew.
+ */
+export const FORMAT_VERSION = 2;
+
+/** Tables that an older format does not have. */
+export const ADDED_TABLES = `
+CREATE TABLE IF NOT EXISTS seen (
+  path TEXT PRIMARY KEY,
+  sha  TEXT NOT NULL,
+  seq  INTEGER NOT NULL
+) WITHOUT ROWID;
+`;
 
 /** Made by `create` only, so that a probe of an unknown id leaves nothing behind. */
 export const SCHEMA = `
@@ -45,4 +57,4 @@ CREATE TABLE key (
   seq  INTEGER NOT NULL,
   at   INTEGER NOT NULL
 ) WITHOUT ROWID;
-`;
+${ADDED_TABLES}`;

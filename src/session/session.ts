@@ -10,6 +10,7 @@ import { clock } from "../shared/clock.ts";
 import { isAhead, parseCursor } from "../shared/cursor.ts";
 import { type LoggedPlace, writeLine } from "../shared/log-line.ts";
 import { type SessionConfig, sessionId } from "../shared/rows.ts";
+import { FULL_BYTES } from "../shared/storage-limit.ts";
 import type { Surroundings } from "./admission.ts";
 import { admit, admitDeletion } from "./admit.ts";
 import { Alarm } from "./alarm.ts";
@@ -17,15 +18,17 @@ import { lostFact } from "./answer.ts";
 import { assemble, namesOf, type Parts } from "./assemble.ts";
 import type { CreateAnswer, SessionCalls, SessionDescription } from "./calls.ts";
 import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
-import { queuedInputs, sessionInfo } from "./describe.ts";
+import { type OpenCall, openCalls, queuedInputs, sessionInfo } from "./describe.ts";
 import type { Draft } from "./draft.ts";
 import { faultPoint, faultPointsOfCommit } from "./fault-points.ts";
+import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
 import { CLOSE_DELETED, Followers } from "./followers.ts";
 import { logLines } from "./log-lines.ts";
-import { MediaStore } from "./media.ts";
+import { MEDIA_MISSING, MediaStore } from "./media.ts";
 import { nextWake } from "./next.ts";
 import { summaryOf } from "./outbox.ts";
 import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
+import { addLostTools } from "./run-tools.ts";
 import { settledCall } from "./settled.ts";
 import { Staging } from "./staging.ts";
 import { Store } from "./store.ts";
@@ -54,9 +57,10 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     }
     // Before anyone is answered: a call without an end is lost, and followers must not join its
     // text to the next attempt's.
-    if (store?.state.call) {
+    if (store) {
       const draft = store.draft();
-      draft.add(lostFact(draft));
+      if (draft.state.call) draft.add(lostFact(draft));
+      addLostTools(draft);
       this.#commit(draft);
     }
     this.#wake();
@@ -178,6 +182,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const described: SessionDescription = {
       session: sessionInfo(store.state),
       system_prompt: config?.system_prompt ?? null,
+      permissions: store.state.permissions,
       pending: pendingCalls(store.log, store.state),
     };
     return packJson(described);
@@ -194,6 +199,11 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return store ? turnList(store, before, limit) : null;
   }
 
+  async pending(): Promise<OpenCall[] | null> {
+    const store = this.#live?.store;
+    return store ? openCalls(store) : null;
+  }
+
   async waiting(): Promise<Uint8Array[] | null> {
     const store = this.#read();
     return store ? packJson(queuedInputs(store)) : null;
@@ -208,6 +218,11 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     if (!this.#live) return;
     this.#media.put(sha, n, data);
     faultPointsOfCommit(this.ctx);
+  }
+
+  /** Reads or changes the session's files. */
+  async files<K extends keyof FileCalls>(call: K, asked: Asked<K>): Promise<FileAnswer<K> | null> {
+    return (await this.#live?.files.answer(call, asked)) ?? null;
   }
 
   /**
@@ -228,12 +243,13 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return true;
   }
 
-  /** `/follow` attaches a follower's WebSocket; `/media/<sha256>` gives the bytes. */
+  /** `/follow` attaches a WebSocket; `/files` takes an upload; `/media/<sha256>` gives the bytes. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
-    const store = this.#live?.store;
-    if (!store) return new Response(null, { status: 404 });
-    if (url.pathname === "/follow") return this.#follow(url, store);
+    const parts = this.#live;
+    if (!parts) return new Response(null, { status: 404 });
+    if (url.pathname === "/follow") return this.#follow(url, parts.store);
+    if (url.pathname === "/files") return parts.files.upload(request);
     return this.#media.response(url.pathname.replace("/media/", ""));
   }
 
@@ -302,7 +318,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   #commit(draft: Draft): void {
     const parts = this.#parts;
-    if (!parts) return;
+    if (!parts || draft.rows.length === 0) return;
     const rows = this.ctx.storage.transactionSync(() => parts.store.commit(draft));
     faultPointsOfCommit(this.ctx);
     this.#followers.rows(rows);
@@ -378,17 +394,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     this.ctx.abort("deleted", { retryAlarm: false });
   }
 }
-
-/**
- * The platform takes 10 GB in an object. What is behind this is kept for the ends of what runs and
- * for the deletion.
- */
-const FULL_BYTES = 9_500_000_000;
-
-const MEDIA_MISSING: Refusal = {
-  code: "media_missing",
-  message: "Store the media first, then submit again.",
-};
 
 const NOT_FOUND: Refusal = { code: "not_found", message: "There is no such session." };
 

@@ -5,17 +5,18 @@
 import type { Fact, ToolEndedBody, Totals } from "../shared/rows.ts";
 import type { Draft } from "./draft.ts";
 import type { TurnEnd } from "./next.ts";
-import type { OpenTurn, State } from "./state.ts";
+import { answerable, type OpenTurn, type State } from "./state.ts";
 
 /** Ends the open turn, or pauses it when it has to wait for the client. */
 export function endTurn(draft: Draft, end: TurnEnd): void {
   const turn = draft.state.turn;
   if (!turn) return;
+  if (end.outcome !== "requires_action") settleTools(draft, "limit");
   if (end.notice) {
     const { code, message } = end.notice;
     draft.add({ type: "notice", body: { turn: turn.turn, code, message } });
   }
-  draft.add(outcome(draft.state, turn, draft.at, end));
+  draft.add(outcome(draft.state, draft.state.turn ?? turn, draft.at, end));
 }
 
 function outcome(state: State, turn: OpenTurn, at: number, end: TurnEnd): Fact {
@@ -26,7 +27,9 @@ function outcome(state: State, turn: OpenTurn, at: number, end: TurnEnd): Fact {
       inputs: turn.inputs,
       outcome: end.outcome,
       pending:
-        end.outcome === "requires_action" ? turn.tools.map(({ id, seq }) => ({ id, seq })) : [],
+        end.outcome === "requires_action"
+          ? answerable(turn).map(({ id, seq }) => ({ id, seq }))
+          : [],
       queued: state.queue.map(({ seq }) => seq),
       ...(end.code === undefined ? {} : { code: end.code }),
       ...(end.message === undefined ? {} : { message: end.message }),
@@ -53,6 +56,7 @@ function totals(state: State, turn: OpenTurn, at: number): Totals {
 const SETTLED = {
   interrupted: "Not run: the user interrupted.",
   skipped: "Not run: the user sent a new message instead of a result.",
+  limit: "Not run: the turn ended before this call.",
   cut: "Not run: the message was cut at the output limit in the middle of its tool calls. Make the calls again, with less in each.",
 } as const;
 

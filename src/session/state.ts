@@ -6,11 +6,14 @@ import type {
   JsonObject,
   Limits,
   OutcomeKind,
+  Permissions,
+  ShellState,
   ToolBlockBody,
   Toolset,
   TurnOptions,
   Usage,
 } from "../shared/rows.ts";
+import type { SessionStatus } from "../shared/summary.ts";
 
 /** The model call that is open: started, without an end. */
 export interface OpenCall {
@@ -18,6 +21,8 @@ export interface OpenCall {
   at: number;
   /** Ordinal of the last block with a cache breakpoint, or null. */
   mark: number | null;
+  /** The API's machine for code execution that it goes on in, or null. */
+  container: string | null;
 }
 
 /** A tool call without a result. */
@@ -27,7 +32,14 @@ export interface OpenTool {
   /** Seq of its `block.tool` row. */
   seq: number;
   name: string;
+  runner: ToolBlockBody["runner"];
   gate: ToolBlockBody["gate"];
+  /** With a question: the rule that an answer for always adds. */
+  rule: string | null;
+  /** It is noted as started, and must not start again. */
+  started: boolean;
+  /** Seq of the row that confirmed it, or null. */
+  confirmed: number | null;
 }
 
 /** What has been used since the last outcome. */
@@ -167,6 +179,10 @@ export interface Unproven {
 
 export const NOTHING_UNPROVEN: Unproven = { inputs: [], tools: [], calls: [], media: 0 };
 
+/** The open calls that a client has to answer: its own tools', and questions. */
+export const answerable = ({ tools }: OpenTurn): OpenTool[] =>
+  tools.filter(({ runner, gate }) => runner === "client" || gate === "ask");
+
 /** An open turn changed; the same state when there is none. */
 export function withTurn(state: State, change: (turn: OpenTurn) => OpenTurn): State {
   return state.turn ? { ...state, turn: change(state.turn) } : state;
@@ -180,6 +196,11 @@ export interface State {
   config: { model: string; title: string | null; metadata: JsonObject };
   /** The session's own tools; their definitions stand in row 1. */
   toolset: Toolset;
+  /** What its built-in tools may do; null without such tools. */
+  permissions: Permissions | null;
+  shell: ShellState | null;
+  /** The row of the newest instruction, the file that it is about, and the owner's newest row. */
+  instruction: { seq: number; sha: string; owner: number | null } | null;
   turns: number;
   usage: Usage;
   cost_usd: number | null;
@@ -189,6 +210,10 @@ export interface State {
   epoch: Epoch | null;
   /** The API takes appended changes of tools; a gateway before it may not know them. */
   appends: boolean;
+  /** The API offers its own tools; an organization or a gateway may not have them. */
+  server_tools: boolean;
+  /** The API's machine for code execution that the next call goes on in. */
+  container: string | null;
   context: Context;
   /** The last turn's message, how it ended, and whether the context still holds it. */
   last: {
@@ -235,10 +260,10 @@ export function addUsage(a: Usage, b: Usage): Usage {
 export const promptTokens = (usage: Usage): number =>
   usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
 
-export type SessionStatus = "idle" | "running" | "awaiting_tool_results";
-
-/** What a client is told of the session's state. */
 export function statusOf(state: State): SessionStatus {
-  if (state.turn?.status === "awaiting") return "awaiting_tool_results";
+  if (state.turn?.status === "awaiting") {
+    const asks = state.turn.tools.some(({ gate }) => gate === "ask");
+    return asks ? "awaiting_confirmation" : "awaiting_tool_results";
+  }
   return state.turn || state.queue.length > 0 ? "running" : "idle";
 }

@@ -7,7 +7,7 @@ import type { Row, RowOf } from "../shared/rows.ts";
 import { Draft } from "./draft.ts";
 import { begin, fold } from "./fold.ts";
 import { Log } from "./log.ts";
-import { FORMAT_VERSION, SCHEMA } from "./schema.ts";
+import { ADDED_TABLES, FORMAT_VERSION, SCHEMA } from "./schema.ts";
 import type { State } from "./state.ts";
 import { Views } from "./view-at.ts";
 
@@ -63,11 +63,26 @@ export class Store {
     if (head.version > FORMAT_VERSION) {
       throw new Error(`This session was written by a newer version (format ${head.version}).`);
     }
+    if (head.version < FORMAT_VERSION) return Store.#upgrade(sql, head);
     // Written by `#writeHead` below.
     let state = JSON.parse(head.state) as State;
     const rows = new Log(sql).each(head.seq + 1, Number.MAX_SAFE_INTEGER);
     for (const row of rows) state = fold(state, row);
     return new Store(sql, state, head);
+  }
+
+  /** A session of an older version: its rows mean the same, and its state is computed again. */
+  static #upgrade(sql: SqlStorage, head: Head): Store {
+    sql.exec(ADDED_TABLES);
+    let state: State | null = null;
+    for (const row of new Log(sql).each(1, Number.MAX_SAFE_INTEGER)) {
+      if (row.type === "session.created") state = begin(row);
+      else if (state) state = fold(state, row);
+    }
+    if (!state) throw new Error("The log of this session does not begin with its creation.");
+    const store = new Store(sql, state, head);
+    store.#writeHead(state);
+    return store;
   }
 
   /** Makes the tables and the first row. */
@@ -114,12 +129,25 @@ export class Store {
   commit({ rows, state }: Draft): readonly Row[] {
     if (rows.length === 0) return [];
     this.log.append(rows);
-    for (const row of rows) this.#writeTurn(row);
+    for (const row of rows) {
+      this.#writeTurn(row);
+      this.#writeSeen(row);
+    }
     const long = state.seq - this.#headSeq >= HEAD_EVERY;
     if (long || rows.some((row) => row.type === "outcome")) this.#writeHead(state);
     this.#state = state;
     this.views.add(rows);
     return rows;
+  }
+
+  /**
+   * SHA-256 of a file as the model knows it from the present context; null when nothing in that
+   * shows its content.
+   */
+  seen(path: string): string | null {
+    const query = "SELECT sha FROM seen WHERE path = ? AND seq >= ?";
+    const [found] = this.#sql.exec<{ sha: string }>(query, path, this.#state.context.start);
+    return found?.sha ?? null;
   }
 
   /** Where the turn `n` started, or null. */
@@ -173,6 +201,18 @@ export class Store {
     );
   }
 
+  #writeSeen(row: Row): void {
+    if (row.type !== "tool.ended" || !row.body.seen) return;
+    for (const [path, sha] of Object.entries(row.body.seen)) {
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO seen (path, sha, seq) VALUES (?, ?, ?)",
+        path,
+        sha,
+        row.seq,
+      );
+    }
+  }
+
   #writeTurn(row: Row): void {
     const starts =
       (row.type === "input" && row.body.start === "now") ||
@@ -183,7 +223,8 @@ export class Store {
 
   #writeHead(state: State): void {
     this.#sql.exec(
-      "UPDATE head SET seq = ?, state = ?, reported = ? WHERE id = 1",
+      "UPDATE head SET version = ?, seq = ?, state = ?, reported = ? WHERE id = 1",
+      FORMAT_VERSION,
       state.seq,
       JSON.stringify(state),
       this.#reported,

@@ -3,7 +3,7 @@ import { eventsOf, type ToolCall } from "../shared/events.ts";
 import { inputId, type Row, turnId } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
 import type { Log, MessageOutline } from "./log.ts";
-import type { State } from "./state.ts";
+import { answerable, type State, statusOf } from "./state.ts";
 
 /** A view and the last row in it. */
 interface Place {
@@ -67,13 +67,15 @@ function after(view: View, row: Row | MessageOutline): View {
 function atOutcome(log: Log, seq: number): Place {
   const outcome = log.rowOf("outcome", seq);
   if (!outcome) return BEGINNING;
-  const pending = outcome.body.pending.flatMap((one) => toolCallAt(log, one.seq));
+  const { pending, turn, queued } = outcome.body;
+  const open = openCalls(log, pending);
+  const waits = open.asked.length > 0 ? "awaiting_confirmation" : "awaiting_tool_results";
   const view: View = {
     ...EMPTY_VIEW,
-    status: pending.length > 0 ? "awaiting_tool_results" : "idle",
-    turn: turnId(outcome.body.turn),
-    pending,
-    queue: outcome.body.queued.map(inputId),
+    status: pending.length > 0 ? waits : "idle",
+    turn: turnId(turn),
+    ...open,
+    queue: queued.map(inputId),
   };
   return { seq, view };
 }
@@ -85,9 +87,9 @@ function quietView(log: Log, state: State): View | null {
   const shown = turn ?? last;
   return {
     ...EMPTY_VIEW,
-    status: turn ? "awaiting_tool_results" : "idle",
+    status: statusOf({ ...state, queue: [] }),
     turn: shown && turnId(shown.turn),
-    pending: pendingCalls(log, state),
+    ...openCalls(log, turn ? answerable(turn) : []),
     queue: queue.map(({ seq }) => inputId(seq)),
   };
 }
@@ -95,14 +97,17 @@ function quietView(log: Log, state: State): View | null {
 /** The tool calls that wait for the client, with their arguments. */
 export function pendingCalls(log: Log, { turn }: State): ToolCall[] {
   if (turn?.status !== "awaiting") return [];
-  return turn.tools.flatMap(({ seq }) => toolCallAt(log, seq));
+  return openCalls(log, turn.tools).pending;
 }
 
-/** The client's tool call in the row `seq`: none, or one. */
-function toolCallAt(log: Log, seq: number): ToolCall[] {
-  const row = log.rowOf("block.tool", seq);
-  const [event] = row ? eventsOf(row, EMPTY_VIEW) : [];
-  if (event?.type !== "tool_call.requested") return [];
-  const { id, name, arguments: text } = event.data;
-  return [{ id, type: "function", function: { name, arguments: text } }];
+/** Calls without a result: those of the client, and those that wait for a confirmation. */
+function openCalls(log: Log, calls: readonly { seq: number }[]): Pick<View, "pending" | "asked"> {
+  const open: Pick<View, "pending" | "asked"> = { pending: [], asked: [] };
+  for (const { seq } of calls) {
+    const row = log.rowOf("block.tool", seq);
+    const { pending, asked } = row ? after(EMPTY_VIEW, row) : open;
+    open.pending.push(...pending);
+    open.asked.push(...asked);
+  }
+  return open;
 }

@@ -2,7 +2,7 @@
  * What travels between a session object and the Workers that follow it. A Worker may be newer than
  * the object it meets, so each message says its version and a reader skips what it does not know.
  */
-import type { Preview } from "../shared/events.ts";
+import type { Preview, ToolOutput } from "../shared/events.ts";
 import { parsePieces } from "../shared/json-reader.ts";
 import { isLight, jsonTexts } from "../shared/json-text.ts";
 import { LONG_UNITS, PIECE_UNITS } from "../shared/long-text.ts";
@@ -29,6 +29,7 @@ export type Pushed =
   | { v: 1; type: "rows"; rows: Row[] }
   /** There are rows up to `head` that are too long to be pushed: read them as pages. */
   | { v: 1; type: "behind"; head: number }
+  | ({ v: 1; type: "output" } & ToolOutput)
   /** `head` is the seq of the last row when they were sent. */
   | { v: 1; type: "previews"; head: number; previews: Preview[] };
 

@@ -3,6 +3,8 @@
  * the whole list, in the order in which the README shows it.
  */
 
+import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./rows.ts";
+
 /** One variable. `read` gives null for a value that breaks `rule`. */
 export interface Variable<T> {
   readonly meaning: string;
@@ -42,6 +44,11 @@ export interface Config {
   maxTurns: number;
   /** Model calls of a turn with the client's tools. */
   toolMaxTurns: number;
+  /** What built-in tools may do in a session that says nothing of it. */
+  permissionMode: PermissionMode;
+  /** Sessions without tools of their own have the built-in ones. */
+  builtinTools: boolean;
+  serverTools: ServerToolName[];
   maxBodyBytes: number;
   /** How long a JSON answer waits for its turn, in milliseconds. */
   answerTimeoutMs: number;
@@ -64,6 +71,15 @@ const list = (text: string): string[] =>
 function listOf(text: string, fits: (part: string) => boolean): string[] | null {
   const parts = list(text);
   return parts.length > 0 && parts.every(fits) ? parts : null;
+}
+
+function readServerTools(text: string): ServerToolName[] | null {
+  if (text === "none") return [];
+  const names = list(text);
+  const known = SERVER_TOOLS.filter((name) => names.includes(name));
+  return names.every((name) => known.some((one) => one === name)) && known.length > 0
+    ? known
+    : null;
 }
 
 function readBoolean(text: string): boolean | null {
@@ -121,6 +137,14 @@ function isHost(text: string): boolean {
   if (!url?.hostname || !text.startsWith(url.hostname)) return false;
   return /^(:[0-9]{1,5})?$/.test(text.slice(url.hostname.length));
 }
+
+const PERMISSION_MODES = [
+  "bypassPermissions",
+  "acceptEdits",
+  "default",
+  "plan",
+  "dontAsk",
+] as const satisfies readonly PermissionMode[];
 
 const KEY_RULE = "printable ASCII without spaces or commas, at most 512 characters";
 
@@ -215,6 +239,29 @@ export const VARIABLES = table({
     secret: false,
     read: readInteger(1, 1000),
   },
+  CC_API_PERMISSION_MODE: {
+    meaning: "What the built-in tools may do in a session that says nothing of it.",
+    rule: `one of ${PERMISSION_MODES.map((mode) => `\`${mode}\``).join(", ")}`,
+    fallback: "bypassPermissions",
+    secret: false,
+    read: (text) => PERMISSION_MODES.find((mode) => mode === text) ?? null,
+  } satisfies Variable<PermissionMode>,
+  BUILTIN_TOOLS: {
+    meaning:
+      "Gives a workspace with file and shell tools to sessions that are created without tools of their own.",
+    rule: BOOLEAN_RULE,
+    fallback: true,
+    secret: false,
+    read: readBoolean,
+  },
+  SERVER_TOOLS: {
+    meaning:
+      "The API's own tools that such sessions have where their model, permissions and organization allow them; a search costs a fee.",
+    rule: "`none`, or a comma-separated list of `web_search` and `code_execution`",
+    fallback: [...SERVER_TOOLS],
+    secret: false,
+    read: readServerTools,
+  } satisfies Variable<ServerToolName[]>,
   MAX_BODY_MB: {
     meaning: "The largest request body, in units of 1,048,576 bytes.",
     // A body is held in memory while it is read, and an isolate has 128 MB for all its requests.
@@ -307,6 +354,9 @@ function read(env: Variables): ConfigResult {
     models: value("CC_API_MODELS"),
     maxTurns: value("CC_API_MAX_TURNS"),
     toolMaxTurns: value("CC_API_TOOL_MAX_TURNS"),
+    permissionMode: value("CC_API_PERMISSION_MODE"),
+    builtinTools: value("BUILTIN_TOOLS"),
+    serverTools: value("SERVER_TOOLS"),
     maxBodyBytes: value("MAX_BODY_MB") * MB,
     answerTimeoutMs: value("CLAUDE_TIMEOUT_SECONDS") * 1000,
     fetchAllowHosts: value("FETCH_ALLOW_HOSTS") ?? [],

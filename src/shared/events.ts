@@ -69,6 +69,8 @@ export interface EventData {
   "assistant.completed": { id: string; output_text: string; partial?: true };
   "tool_call.requested": { id: string; name: string; arguments: string };
   "tool.requested": { id: string; name: string; arguments: string; partial?: true };
+  "confirmation.requested": { id: string; name: string; arguments: string; reason: string };
+  "confirmation.accepted": { id: string; allow: boolean };
   "tool.started": { id: string };
   "tool.completed": { id: string; status: string; content: Json; is_error: boolean };
   "tool_result.accepted": { tool_call_id: string; is_error: boolean };
@@ -84,6 +86,7 @@ export interface EventData {
   };
   "turn.retrying": { code: string; message: string; attempt: number; at: string };
   "session.context_changed": { reason: string; message: string; left_out: string[] };
+  "instructions.changed": { path: string; by: "owner" | "files" };
   notice: { code: string; message: string };
   "turn.completed": TurnResult;
   "turn.interrupted": TurnResult;
@@ -91,6 +94,7 @@ export interface EventData {
   "assistant.delta": { id: string; text: string };
   "thinking.delta": { id: string; text: string };
   "tool_call.delta": { id: string; name: string; arguments: string };
+  "tool.output": { id: string; text: string };
 }
 
 export type EventType = keyof EventData;
@@ -122,6 +126,21 @@ export interface Preview {
   text: string;
   offset: number;
 }
+
+/** A piece of what a running tool prints. */
+export interface ToolOutput {
+  /** Public id of the call. */
+  tool: string;
+  turn: number;
+  text: string;
+}
+
+/** The event that shows a tool's output to a client. */
+export const outputEvent = ({ tool, turn, text }: ToolOutput): Event => ({
+  type: "tool.output",
+  turn: turnId(turn),
+  data: { id: tool, text },
+});
 
 /** The event that shows a preview to a client. */
 export function previewEvent(preview: Preview): Event {
@@ -203,15 +222,23 @@ function eventOf(row: Row, view: View): Event | null {
       const data = { reason, message, left_out };
       return { type: "session.context_changed", turn: turnId(row.body.turn), data };
     }
+    case "instruction": {
+      const { path, text } = row.body;
+      const by = text === null ? ("files" as const) : ("owner" as const);
+      return { type: "instructions.changed", turn: null, data: { path, by } };
+    }
     case "notice": {
       const { turn, code, message } = row.body;
       return { type: row.type, turn: turn === null ? null : turnId(turn), data: { code, message } };
     }
     case "outcome":
       return outcomeEvent(row, view);
+    case "tool.confirmed": {
+      const { tool, turn, allow } = row.body;
+      return { type: "confirmation.accepted", turn: turnId(turn), data: { id: tool, allow } };
+    }
     case "call.started":
     case "interrupt":
-    case "tool.confirmed":
       return null;
   }
 }
@@ -260,6 +287,10 @@ function blockEvent(
       // A call that was cut in the middle is shown, but nobody can answer it.
       if (row.body.runner === "client" && !partial)
         return { type: "tool_call.requested", turn, data };
+      if (row.body.gate === "ask" && !partial) {
+        const { reason = "" } = row.body;
+        return { type: "confirmation.requested", turn, data: { ...data, reason } };
+      }
       return { type: "tool.requested", turn, data: { ...data, ...cut } };
     }
     case "block.other": {

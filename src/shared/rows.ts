@@ -72,14 +72,48 @@ export interface ToolDefinition {
   eager_input_streaming?: boolean;
 }
 
+/** The API's own tools that a session may be offered. */
+export const SERVER_TOOLS = ["web_search", "code_execution"] as const;
+
+export type ServerToolName = (typeof SERVER_TOOLS)[number];
+
+/** A tool that the API runs itself, named by its type. */
+export interface ServerTool {
+  type: string;
+  name: string;
+  /** How often the model may use it in one call. */
+  max_uses?: number;
+}
+
 /**
  * The tools of a turn. The definitions stand in one row only: in this one (`list`), or in the
  * row `seq`. `tools` maps each name to a hash of its definition, which is all that decisions need.
  */
 export interface Toolset {
   tools: Record<string, string>;
-  list?: ToolDefinition[];
+  list?: (ToolDefinition | ServerTool)[];
   seq?: number;
+  /** The session runs them itself; without it the client does. */
+  builtin?: true;
+}
+
+/** What a permission mode lets the built-in tools do without a question. */
+export type PermissionMode = "default" | "acceptEdits" | "plan" | "bypassPermissions" | "dontAsk";
+
+/** Rules are those of Claude Code: `Tool` or `Tool(pattern)`. A denial wins, then a question. */
+export interface Permissions {
+  mode: PermissionMode;
+  allow: string[];
+  ask: string[];
+  deny: string[];
+  /** Nobody can answer a question on this surface, so one is a denial with its reason. */
+  unattended?: true;
+}
+
+/** What the shell keeps between two calls. */
+export interface ShellState {
+  cwd: string;
+  env: Record<string, string>;
 }
 
 export type ToolChoice =
@@ -92,6 +126,8 @@ export interface TurnOptions {
   toolset: Toolset;
   tool_choice: ToolChoice;
   parallel_tool_calls: boolean;
+  /** For built-in tools; absent where the session's hold. */
+  permissions?: Permissions;
 }
 
 /** Decided from the configuration when the turn starts, so that a later change cannot alter it. */
@@ -113,6 +149,9 @@ export interface SessionConfig {
   metadata: JsonObject;
   /** Tools of every turn that brings none. */
   toolset: Toolset;
+  /** What the model is told of its workspace, behind the system prompt; with built-in tools only. */
+  harness?: string;
+  permissions?: Permissions;
 }
 
 /** Whose act a row is: the id of one POST, and its idempotency key where one was sent. */
@@ -160,7 +199,15 @@ export type OutcomeKind =
   | "budget_reached"
   | "max_turns";
 
-export type CutReason = "replay" | "tools" | "system" | "model" | "refusal" | "rejected" | "gone";
+export type CutReason =
+  | "replay"
+  | "tools"
+  | "server_tools"
+  | "system"
+  | "model"
+  | "refusal"
+  | "rejected"
+  | "gone";
 
 export interface InputBody extends Submitted {
   /** Seq of the input that opened the turn it belongs to; its own seq unless it is a steer. */
@@ -193,6 +240,10 @@ export interface ToolEndedBody extends Partial<Submitted> {
   is_error: boolean;
   /** SHA-256 of the body of the request that brought it. */
   hash?: string;
+  /** Files whose content the model knows by this call: path → SHA-256. */
+  seen?: Record<string, string>;
+  /** The shell behind the call, where the call changed it. */
+  shell?: ShellState;
 }
 
 export interface CallStartedBody {
@@ -209,6 +260,8 @@ export interface CallStartedBody {
   /** Ordinals of the blocks, over the flattened messages, that carry a cache breakpoint. */
   marks: number[];
   ttl: "5m" | "1h";
+  /** The API's machine for code execution that the call goes on in. */
+  container?: string;
 }
 
 export interface BlockBody {
@@ -225,6 +278,9 @@ export interface ToolBlockBody extends BlockBody {
   raw?: string;
   runner: "client" | "server" | "mcp";
   gate: "allow" | "ask" | "deny";
+  /** With a question: why it is asked, and the rule that an answer for always adds. */
+  reason?: string;
+  rule?: string;
 }
 
 export interface CallEndedBody {
@@ -245,6 +301,8 @@ export interface CallEndedBody {
   blocks: number;
   /** The attempt had produced output before it failed: it counts double among the attempts. */
   produced?: true;
+  /** The API's machine for code execution that this call used; later calls go on in it. */
+  container?: string;
 }
 
 export interface OutcomeBody {
@@ -264,7 +322,7 @@ export interface OutcomeBody {
 export interface RowBodies {
   "session.created": Submitted & { v: 1; surface: "cc"; config: SessionConfig };
   "session.updated": Submitted & {
-    config: Partial<Pick<SessionConfig, "model" | "title" | "metadata">>;
+    config: Partial<Pick<SessionConfig, "model" | "title" | "metadata" | "permissions">>;
   };
   "session.deleted": Submitted;
   input: InputBody;
@@ -310,7 +368,10 @@ export interface RowBodies {
     turn: number;
     allow: boolean;
     message?: string;
+    /** What runs instead of the model's own input. */
     input?: JsonObject;
+    /** A rule that is allowed from now on. */
+    remember?: string;
   };
   "context.cut": {
     turn: number;
@@ -326,6 +387,18 @@ export interface RowBodies {
     replace: { tool: string; text: string }[];
     /** All thinking from before this row is left out from now on. */
     strip_thinking: boolean;
+  };
+  /**
+   * A CLAUDE.md of the workspace appeared or changed. What the owner wrote is an instruction to the
+   * model, from here on; what came with other files or was written by a tool is only announced, so
+   * that a stranger's text reaches the model as the result of a tool.
+   */
+  instruction: {
+    path: string;
+    /** SHA-256 of the file. */
+    sha: string;
+    /** The file's text; null when it is only announced. */
+    text: string | null;
   };
   notice: { turn: number | null; code: string; message: string };
   outcome: OutcomeBody;

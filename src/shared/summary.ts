@@ -1,5 +1,8 @@
 import type { JsonObject, Usage } from "./rows.ts";
 
+/** What a client is told of a session's state. */
+export type SessionStatus = "idle" | "running" | "awaiting_tool_results" | "awaiting_confirmation";
+
 /** What the account keeps of a session, as of the row `seq` of its log. */
 export interface SessionSummary {
   /** The session's ULID. */
@@ -10,7 +13,7 @@ export interface SessionSummary {
   title: string | null;
   model: string;
   metadata: JsonObject;
-  status: "idle" | "running" | "awaiting_tool_results";
+  status: SessionStatus;
   turn_count: number;
   /** The sum over all model calls. */
   usage: Usage;

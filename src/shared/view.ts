@@ -4,6 +4,7 @@
  * happened to the connection between them.
  */
 import type { Event, ToolCall } from "./events.ts";
+import type { SessionStatus } from "./summary.ts";
 
 /** A piece of the open turn's work: a text, a thought or a tool call, finished or in preview. */
 export interface ViewBlock {
@@ -18,7 +19,7 @@ export interface ViewBlock {
 
 /** What a client knows of a session besides the finished turns. It holds the open turn only. */
 export interface View {
-  status: "idle" | "running" | "awaiting_tool_results" | "deleted";
+  status: SessionStatus | "deleted";
   /** Public id of the turn that runs or ran last. */
   turn: string | null;
   /** The work since the last outcome, in order of arrival. */
@@ -27,6 +28,8 @@ export interface View {
   output_text: string;
   /** Tool calls that the client has to answer. */
   pending: ToolCall[];
+  /** Calls of built-in tools that wait for a confirmation. */
+  asked: ToolCall[];
   /** Inputs that wait for their turn. */
   queue: string[];
   /** The message that wrote last into `output_text`: its texts join directly. */
@@ -41,6 +44,7 @@ export const EMPTY_VIEW: View = {
   blocks: [],
   output_text: "",
   pending: [],
+  asked: [],
   queue: [],
   message: "",
   continues: false,
@@ -59,6 +63,7 @@ export function reduce(view: View, event: Event): View {
         status: "running",
         turn: event.turn,
         pending: [],
+        asked: [],
         queue: without(view.queue, event.data.input_id),
       };
     case "turn.resumed":
@@ -93,10 +98,22 @@ export function reduce(view: View, event: Event): View {
       const { id, name, arguments: text } = event.data;
       return { ...view, blocks: finish(view.blocks, id, "tool", text, name) };
     }
+    case "confirmation.requested": {
+      const { id, name, arguments: text } = event.data;
+      const call: ToolCall = { id, type: "function", function: { name, arguments: text } };
+      const blocks = finish(view.blocks, id, "tool", text, name);
+      return { ...view, blocks, asked: [...view.asked, call] };
+    }
+    case "confirmation.accepted":
+      return { ...view, asked: view.asked.filter((call) => call.id !== event.data.id) };
     case "tool_result.accepted":
       return { ...view, pending: view.pending.filter((c) => c.id !== event.data.tool_call_id) };
     case "tool.completed":
-      return { ...view, pending: view.pending.filter((call) => call.id !== event.data.id) };
+      return {
+        ...view,
+        pending: view.pending.filter((call) => call.id !== event.data.id),
+        asked: view.asked.filter((call) => call.id !== event.data.id),
+      };
     case "call.completed": {
       const { end, stop_reason } = event.data;
       return {
@@ -109,11 +126,11 @@ export function reduce(view: View, event: Event): View {
     }
     case "turn.completed": {
       const waits = event.data.outcome === "requires_action";
-      return { ...view, ...CLEARED, status: waits ? "awaiting_tool_results" : "idle" };
+      return { ...view, ...CLEARED, status: waits ? waitsFor(view) : "idle" };
     }
     case "turn.interrupted":
     case "turn.failed":
-      return { ...view, ...CLEARED, status: "idle", pending: [] };
+      return { ...view, ...CLEARED, status: "idle", pending: [], asked: [] };
     case "session.deleted":
       return { ...EMPTY_VIEW, status: "deleted" };
     // The others change nothing here, nor do those that only a newer server knows.
@@ -121,6 +138,9 @@ export function reduce(view: View, event: Event): View {
       return view;
   }
 }
+
+const waitsFor = ({ asked }: View): View["status"] =>
+  asked.length > 0 ? "awaiting_confirmation" : "awaiting_tool_results";
 
 const CLEARED = {
   blocks: [],

@@ -30,6 +30,14 @@ const SESSION_ROUTES: readonly [method: string, path: string, body?: unknown][] 
   ["POST", "/stream-ticket"],
   ["GET", `/media/${"0".repeat(64)}`],
   ["GET", "/export"],
+  ["GET", "/files"],
+  ["GET", "/files.zip"],
+  ["GET", "/files/a.txt"],
+  ["PUT", "/files/a.txt", "text"],
+  ["DELETE", "/files/a.txt"],
+  ["POST", "/files/move", { from: "a", to: "b" }],
+  ["POST", "/files/directories", { path: "a" }],
+  ["POST", "/files/git", { url: "https://git.example/a.git" }],
 ];
 
 test.each<[method: string, path: string]>([

@@ -1,6 +1,7 @@
 /** Creating a session, and the session object. */
 import { expect, test } from "vitest";
 import { text, toolUse } from "../../src/standin/replies.ts";
+import { builtinToolset, harnessOf } from "../../src/tools/registry.ts";
 import {
   functionTool,
   get,
@@ -30,6 +31,7 @@ test("what the Hermes client sends is kept as it was sent", async () => {
     title: null,
     system_prompt: "You are terse.",
     metadata: { hermes_session_id: "" },
+    permissions: { mode: "bypassPermissions", allow: [], ask: [], deny: [] },
     status: "idle",
     pending_tool_calls: [],
     turn_count: 0,
@@ -58,6 +60,14 @@ test("an empty body makes a session of CC_API_MODEL", async () => {
 
 test.each(["", " \n"])("the empty system prompt %j is none", async (system_prompt) => {
   const session = await newSession({ system_prompt });
+  standin.script(text("Well."));
+  expect((await post(`${session}/turns`, { input: "Hi" })).status).toBe(200);
+  const [system] = modelCall(0).system as { text: string }[];
+  expect(system?.text.startsWith(harnessOf(builtinToolset()))).toBe(true);
+});
+
+test("without tools nothing is said of a workspace", async () => {
+  const session = await newSession({ tools: [] });
   standin.script(text("Well."));
   expect((await post(`${session}/turns`, { input: "Hi" })).status).toBe(200);
   expect(modelCall(0)).not.toHaveProperty("system");

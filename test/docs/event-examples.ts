@@ -43,7 +43,15 @@ const EVENT_EXAMPLES = {
   "tool_call.delta": { id: "call_3_2", name: "weather", arguments: '{"city":' },
   "tool_call.requested": { id: "call_3_2", name: "weather", arguments: '{"city":"Paris"}' },
   "tool.requested": { id: "call_3_3", name: "wether", arguments: "{}" },
+  "confirmation.requested": {
+    id: "call_3_4",
+    name: "Bash",
+    arguments: '{"command":"rm notes.md"}',
+    reason: "The mode default asks before Bash runs.",
+  },
+  "confirmation.accepted": { id: "call_3_4", allow: true },
   "tool.started": { id: "call_3_3" },
+  "tool.output": { id: "call_3_3", text: "line 1\n" },
   "tool.completed": {
     id: "call_3_3",
     status: "error",
@@ -74,6 +82,7 @@ const EVENT_EXAMPLES = {
     message: "The model refused this message, so it was left out of the context.",
     left_out: ["input_8"],
   },
+  "instructions.changed": { path: "/workspace/CLAUDE.md", by: "owner" },
   notice: {
     code: "output_limit",
     message: "The answer reached the output limit 4 times and was not continued further.",

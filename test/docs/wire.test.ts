@@ -8,11 +8,12 @@ test("docs/wire.md has an example of every event", () => {
 });
 
 test("docs/wire.md names every route", () => {
-  const paths = [...routes.matchAll(/app\.(get|post|patch|delete)\("([^"]+)"/g)].map(
+  const paths = [...routes.matchAll(/app\.(get|post|put|patch|delete)\("([^"]+)"/g)].map(
     ([, method = "", path = ""]) => {
       const shown = path
         .replace(":input", "{input_id}")
         .replace(/:(\w+)/g, "{$1}")
+        .replace("/*", "/{path}")
         .replace("/api/sessions/{id}/", "…/");
       return { method: method.toUpperCase(), path: shown };
     },

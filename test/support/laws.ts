@@ -40,13 +40,14 @@ export type CheckedSession = Pick<TestSession, "stub" | "inside" | "reader">;
 export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
   const described = await session.stub.describe();
   if (!described) return null;
-  const { unended, opened, rows, turns } = await session.inside((state) => {
+  const { unended, opened, rows, turns, seen } = await session.inside((state) => {
     const { sql } = state.storage;
     return {
       unended: unendedSubmissions(sql),
       opened: Store.open(sql)?.state,
       rows: new Log(sql).range(1, Number.MAX_SAFE_INTEGER),
       turns: sql.exec<{ n: number; seq: number }>("SELECT n, seq FROM turn ORDER BY n").toArray(),
+      seen: sql.exec<Seen>("SELECT path, sha, seq FROM seen ORDER BY path").toArray(),
     };
   });
   expect(unended, "submissions without exactly one end").toEqual([]);
@@ -54,10 +55,30 @@ export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
   expect(opened, "the state that a waking object reads").toEqual(state);
   expect(described.session, "the state in memory").toEqual(sessionInfo(state));
   expect(turns, "the turn table").toEqual(turnsOf(rows));
+  expect(seen, "the table of files that the model knows").toEqual(seenIn(rows));
   expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, i) => i + 1));
   expect(rows.map(({ at }) => at)).toEqual(rows.map(({ at }) => at).toSorted((a, b) => a - b));
   await checkReader(session, rows);
   return rows;
+}
+
+interface Seen {
+  [column: string]: SqlStorageValue;
+  path: string;
+  sha: string;
+  seq: number;
+}
+
+/** The last content of each file that a result has shown to the model. */
+function seenIn(rows: readonly Row[]): Seen[] {
+  const seen = new Map<string, Seen>();
+  for (const row of rows) {
+    if (row.type !== "tool.ended") continue;
+    for (const [path, sha] of Object.entries(row.body.seen ?? {})) {
+      seen.set(path, { path, sha, seq: row.seq });
+    }
+  }
+  return [...seen.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function turnsOf(rows: readonly Row[]): { n: number; seq: number }[] {

@@ -7,6 +7,7 @@ import type {
   Accepted,
   AskedLimits,
   Command,
+  Confirmation,
   OnBusy,
   RefusalCode,
   Submission,
@@ -20,6 +21,7 @@ import type {
   ContentBlock,
   JsonObject,
   OutcomeBody,
+  Permissions,
   Row,
   ToolChoice,
   ToolDefinition,
@@ -47,6 +49,7 @@ export interface NewSession {
   /** Default: a text that no other session of the test file has. */
   system?: string | null;
   tools?: Toolset;
+  permissions?: Permissions;
   account?: string;
 }
 
@@ -113,6 +116,7 @@ export class TestSession {
       system_prompt: this.system,
       metadata: {},
       toolset: this.#setup.tools ?? { tools: {} },
+      ...(this.#setup.permissions ? { permissions: this.#setup.permissions } : {}),
     });
     expect(created.ok).toBe(true);
     this.reader.attach();
@@ -201,6 +205,14 @@ export class TestSession {
     sent: Sent = {},
   ): Promise<Accepted> {
     return accepted(await this.tryResults(results, sent));
+  }
+
+  /** Answers questions that are waiting. */
+  async confirm(confirmations: Confirmation[], sent: Sent = {}): Promise<Accepted> {
+    const { limits = LIMITS, hash = ulid() } = sent;
+    return accepted(
+      await this.submit({ kind: "confirmations", confirmations, limits, hash }, sent),
+    );
   }
 
   async interrupt(

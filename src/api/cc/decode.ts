@@ -10,6 +10,7 @@ import type { AskedLimits, AskedOptions, Command, ToolResult } from "../../sessi
 import type { Config } from "../../shared/config.ts";
 import type { Json, ToolChoice, Toolset } from "../../shared/rows.ts";
 import { CONTENT_MEMBERS, MessageContent, ResultContent } from "./content.ts";
+import { PermissionsField } from "./permissions.ts";
 import { refusalProblem } from "./submission.ts";
 import { checkChoice, decodeChoice, decodeTools, ToolList } from "./tools.ts";
 
@@ -27,6 +28,7 @@ const OPTIONS = {
 const TurnRequest = v.object({
   input: MessageContent,
   on_busy: v.nullish(v.picklist(["queue", "steer", "interrupt", "reject"]), "queue"),
+  permissions: v.nullish(PermissionsField),
   ...OPTIONS,
 });
 
@@ -53,7 +55,7 @@ type Options = Pick<
   "tools" | "tool_choice" | "parallel_tool_calls"
 >;
 
-export type TurnCommand = Extract<Command, { kind: "input" | "results" }>;
+export type TurnCommand = Extract<Command, { kind: "input" | "results" | "confirmations" }>;
 
 export interface Decoded<C extends TurnCommand = TurnCommand> {
   command: C;
@@ -67,7 +69,11 @@ export async function readTurn(c: HttpContext): Promise<Decoded> {
   const config = c.get("config");
   const { request, hash } = await read(c, TurnRequest);
   const replay = isReplay(request.input);
-  const options = await decodeOptions(request, "input");
+  const { permissions } = request;
+  const options = {
+    ...(await decodeOptions(request, "input")),
+    ...(permissions ? { permissions } : {}),
+  };
   const field = "body -> input";
   const { content, media } = await takeMedia(request.input, {
     field,

@@ -10,6 +10,7 @@ import {
   type Event,
   isOutcome,
   type OutcomeEvent,
+  outputEvent,
   previewEvent,
   type TurnResult,
 } from "../../shared/events.ts";
@@ -66,14 +67,16 @@ export function eventObject(
 
 /** The frames of `events/stream`: one for each event. */
 export function ccStream(sessionId: string, now: () => number): StreamEncoder {
+  /** The frame of an event that stands in no row. */
+  const passing = (event: Event, cursor: string): FrameBody[] => {
+    const seq = parseCursor(cursor)?.seq ?? 0;
+    return [{ event: event.type, data: eventObject(sessionId, { seq, at: now() }, event) }];
+  };
   return {
     row: (row, events) =>
       events.map((event) => ({ event: event.type, data: eventObject(sessionId, row, event) })),
-    preview(preview, cursor) {
-      const event = previewEvent(preview);
-      const seq = parseCursor(cursor)?.seq ?? 0;
-      return [{ event: event.type, data: eventObject(sessionId, { seq, at: now() }, event) }];
-    },
+    preview: (preview, cursor) => passing(previewEvent(preview), cursor),
+    output: (output, cursor) => passing(outputEvent(output), cursor),
   };
 }
 

@@ -3,7 +3,7 @@ import type { SessionDescription } from "../../session/calls.ts";
 import type { SessionInfo } from "../../session/commands.ts";
 import { promptTokens } from "../../session/state.ts";
 import type { ToolCall } from "../../shared/events.ts";
-import { type JsonObject, sessionId, type Usage } from "../../shared/rows.ts";
+import { type JsonObject, type Permissions, sessionId, type Usage } from "../../shared/rows.ts";
 import type { SessionSummary } from "../../shared/summary.ts";
 
 /** Figures over all model calls; `billed` is how the API counted them. */
@@ -34,6 +34,8 @@ export interface ListedSession {
 
 export interface SessionObject extends ListedSession {
   system_prompt: string | null;
+  /** Of the built-in tools; null in a session without them. */
+  permissions: Permissions | null;
   pending_tool_calls: ToolCall[];
 }
 
@@ -71,6 +73,7 @@ function sessionUsage(billed: Usage): SessionUsage {
 export const sessionObject = (id: string, described: SessionDescription): SessionObject => ({
   ...listed(id, described.session),
   system_prompt: described.system_prompt,
+  permissions: described.permissions,
   pending_tool_calls: described.pending,
 });
 

@@ -12,10 +12,14 @@ import { jsonObject, parse } from "../../http/validate.ts";
 import { resolveModel } from "../../model/catalogue.ts";
 import { type SessionStub, sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
-import { type SessionConfig, sessionId } from "../../shared/rows.ts";
+import type { Config } from "../../shared/config.ts";
+import { type Permissions, type SessionConfig, sessionId } from "../../shared/rows.ts";
+import { builtinToolset, harnessOf } from "../../tools/registry.ts";
+import { offeredServerTools } from "../../tools/server-tools.ts";
 import { addressed, found, sessionPath } from "./address.ts";
 import { keyId } from "./key.ts";
 import { pageAsked } from "./page.ts";
+import { PermissionsField } from "./permissions.ts";
 import { listedSession, sessionObject } from "./session-object.ts";
 import { refusalProblem, submissionOf } from "./submission.ts";
 import { decodeTools, ToolList } from "./tools.ts";
@@ -41,7 +45,9 @@ const CreateSession = v.object({
   title: v.nullish(Title),
   system_prompt: v.nullish(v.string()),
   metadata: v.nullish(Metadata),
+  /** Without tools of its own a session has the built-in ones; an empty list is none. */
   tools: v.nullish(ToolList),
+  permissions: v.nullish(PermissionsField),
 });
 
 /** A session's instructions and own tools open its context, and what was sent cannot change. */
@@ -51,6 +57,7 @@ const UpdateSession = v.object({
   model: v.optional(Model),
   title: v.optional(v.nullable(Title)),
   metadata: v.optional(Metadata),
+  permissions: v.optional(PermissionsField),
   system_prompt: fixed,
   tools: fixed,
 });
@@ -83,7 +90,12 @@ export async function createSession(c: HttpContext): Promise<Response> {
   const id = sessionId(ulid);
   const described = replayed
     ? found(await repeatedly(() => stub.describe()))
-    : { session: created.session, system_prompt: config.system_prompt, pending: [] };
+    : {
+        session: created.session,
+        system_prompt: config.system_prompt,
+        permissions: config.permissions ?? null,
+        pending: [],
+      };
   return answerJson(c, sessionObject(id, described), 201, {
     location: sessionPath(id),
     ...(replayed ? { "idempotency-replayed": "true" } : {}),
@@ -100,9 +112,20 @@ async function readConfig(c: HttpContext): Promise<{ config: SessionConfig; hash
     // The API refuses a prompt of nothing but white space.
     system_prompt: asked.system_prompt?.trim() ? asked.system_prompt : null,
     metadata: asked.metadata ?? {},
-    toolset: await decodeTools(asked.tools ?? [], "body -> tools"),
+    ...(asked.tools || !c.get("config").builtinTools
+      ? { toolset: await decodeTools(asked.tools ?? [], "body -> tools") }
+      : withBuiltinTools(c.get("config"), asked.permissions)),
   };
   return { config, hash: await hashJson(body) };
+}
+
+function withBuiltinTools(
+  { permissionMode, serverTools }: Config,
+  asked: Permissions | null | undefined,
+): Pick<SessionConfig, "toolset" | "harness" | "permissions"> {
+  const permissions = asked ?? { mode: permissionMode, allow: [], ask: [], deny: [] };
+  const toolset = builtinToolset(offeredServerTools(serverTools, permissions));
+  return { toolset, harness: harnessOf(toolset), permissions };
 }
 
 /** The ULID to create the session under: a new one, or that of the key's first use. */
@@ -141,11 +164,12 @@ export async function updateSession(c: HttpContext): Promise<Response> {
   const { id, session } = addressed(c);
   const key = keyId(c, "session");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
-  const { model, title, metadata } = parse(UpdateSession, body);
+  const { model, title, metadata, permissions } = parse(UpdateSession, body);
   const config = {
     ...(model === undefined ? {} : { model: resolveModel(model) }),
     ...(title === undefined ? {} : { title }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...(permissions === undefined ? {} : { permissions }),
   };
   if (Object.keys(config).length > 0) {
     const submission = submissionOf({ kind: "update", config }, key, await hashJson(body));

@@ -19,8 +19,12 @@ export const submissionOf = (command: Command, keyId: string | null, hash: strin
 
 const BUSY_RETRY_SECONDS = 1;
 
-/** `calls` are the ids of a request's tool results, in its order. */
-export function refusalProblem(refusal: Refusal, calls: readonly string[] = []): Problem {
+/** `calls` are the ids of the tool calls in a request's `list`, in its order. */
+export function refusalProblem(
+  refusal: Refusal,
+  calls: readonly string[] = [],
+  list: "results" | "confirmations" = "results",
+): Problem {
   const { code, message, about = "" } = refusal;
   switch (code) {
     case "not_found":
@@ -38,11 +42,11 @@ export function refusalProblem(refusal: Refusal, calls: readonly string[] = []):
     case "not_queued":
       return conflict(code, message);
     case "unknown_tool_call":
-      return invalidField(resultField(calls.indexOf(about)), code, message);
+      return invalidField(fieldOf(list, calls.indexOf(about)), code, message);
     case "unknown_tool":
       return invalidField("body -> tool_choice", code, message);
     case "duplicate_tool_call":
-      return invalidField(resultField(calls.lastIndexOf(about)), code, message);
+      return invalidField(fieldOf(list, calls.lastIndexOf(about)), code, message);
     case "media_limit":
       return { status: 413, code, detail: message };
     case "session_full":
@@ -53,4 +57,4 @@ export function refusalProblem(refusal: Refusal, calls: readonly string[] = []):
   }
 }
 
-const resultField = (i: number): string => `body -> results -> ${i} -> tool_call_id`;
+const fieldOf = (list: string, i: number): string => `body -> ${list} -> ${i} -> tool_call_id`;

@@ -8,7 +8,7 @@ import { eventsOf, isOutcome } from "../../shared/events.ts";
 import { type JsonObject, numberInId, turnId } from "../../shared/rows.ts";
 import { EMPTY_VIEW } from "../../shared/view.ts";
 import { addressed, found } from "./address.ts";
-import { type Decoded, readResults, readTurn } from "./decode.ts";
+import { type Decoded, readResults, readTurn, type TurnCommand } from "./decode.ts";
 import { ccInline, turnObject } from "./encode.ts";
 import { keyId } from "./key.ts";
 import { pageAsked } from "./page.ts";
@@ -17,7 +17,7 @@ import { refusalProblem, submissionOf } from "./submission.ts";
 /** `POST /api/sessions/{id}/turns` */
 export async function postTurn(c: HttpContext): Promise<Response> {
   const key = keyId(c, "turns");
-  return answer(c, await readTurn(c), key, []);
+  return answerSubmission(c, await readTurn(c), key, []);
 }
 
 /** `POST /api/sessions/{id}/tool-results` */
@@ -25,11 +25,11 @@ export async function postToolResults(c: HttpContext): Promise<Response> {
   const key = keyId(c, "tool-results");
   const decoded = await readResults(c);
   const calls = decoded.command.results.map((result) => result.tool);
-  return answer(c, decoded, key, calls);
+  return answerSubmission(c, decoded, key, calls);
 }
 
-/** `calls` are the ids of the tool results, in the order of the request. */
-function answer(
+/** `calls` are the ids of the tool calls that are answered, in the order of the request. */
+export function answerSubmission(
   c: HttpContext,
   { command, media, stream }: Decoded,
   key: string | null,
@@ -43,9 +43,12 @@ function answer(
     // What the body says is meant; many HTTP clients accept anything.
     stream: stream ?? c.req.header("accept")?.includes("text/event-stream") ?? false,
     encoder: ccInline(id, () => clock.now()),
-    refused: (refusal) => refusalProblem(refusal, calls),
+    refused: (refusal) => refusalProblem(refusal, calls, listOf(command)),
   });
 }
+
+/** The field of the body in which the calls stand. */
+const listOf = ({ kind }: TurnCommand) => (kind === "confirmations" ? kind : "results");
 
 /** `GET /api/sessions/{id}/turns` */
 export async function listTurns(c: HttpContext): Promise<Response> {

@@ -48,8 +48,6 @@ const CASES: readonly Case[] = [
   ["PATCH", "", { system_prompt: "new" }, "body -> system_prompt"],
   ["PATCH", "", { tools: [] }, "body -> tools"],
 
-  ["POST", "/turns", turn({ tool_choice: "required" }), "body -> tool_choice"],
-
   ["POST", "/interrupt", "[]", "body"],
   ["POST", "/interrupt", "{", "body -> 1"],
   ["POST", "/interrupt", { cancel_queued: "yes" }, "body -> cancel_queued"],

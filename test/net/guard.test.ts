@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkAddress, guardedFetch } from "../../src/http/guard.ts";
+import { checkAddress, guardedFetch } from "../../src/net/guard.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 
 const codeOf = (address: string, allow: string[] = []): string => {
@@ -139,6 +139,9 @@ test.each([
   "http://printer.local/",
   "http://db.internal/",
   "http://db.internal./",
+  "http://localhost.localdomain/",
+  "http://localhost4.localdomain4/",
+  "http://kubernetes.default.svc/",
   "http://nas.home.arpa/",
   "http://nas.lan/",
   "http://intranet/",

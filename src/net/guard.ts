@@ -8,6 +8,7 @@
  */
 import { type Clock, clock as systemClock } from "../shared/clock.ts";
 import { isPublicIPv4, isPublicIPv6 } from "./ip-ranges.ts";
+import type { GuardedRequest, GuardedResponse } from "./request.ts";
 
 export interface Refusal {
   ok: false;
@@ -23,6 +24,9 @@ const refuse = (code: string, message: string): Refusal => ({ ok: false, code, m
 const LOCAL_ZONES = [
   "localhost",
   "local",
+  "localdomain",
+  "localdomain4",
+  "localdomain6",
   "internal",
   "intranet",
   "private",
@@ -30,6 +34,7 @@ const LOCAL_ZONES = [
   "home",
   "lan",
   "home.arpa",
+  "svc",
   "alt",
   "test",
   "invalid",
@@ -39,11 +44,13 @@ const LOCAL_ZONES = [
 /**
  * Whether `address` may be fetched: http or https on port 80 or 443, without credentials, at a
  * public host. `allow` lists `host` or `host:port` that are let through although they are not
- * (`FETCH_ALLOW_HOSTS`); without a port an entry means ports 80 and 443.
+ * (`FETCH_ALLOW_HOSTS`); without a port an entry means ports 80 and 443. With `secure` the host is
+ * asked over https, unless it is on that list.
  */
 export function checkAddress(
   address: string,
   allow: readonly string[],
+  secure = false,
 ): { ok: true; url: URL } | Refusal {
   // Parsing leaves one spelling of each IP address: decimal, octal, hex and short forms of IPv4
   // become dotted, IPv4 inside IPv6 becomes hex.
@@ -59,9 +66,11 @@ export function checkAddress(
   const usual = port === "80" || port === "443";
   const allowed = allow.includes(`${url.hostname}:${port}`);
   if (!allowed && !usual) return refuse("url_port", "The URL's port must be 80 or 443");
-  if (!allowed && !allow.includes(url.hostname) && !isPublicHost(url.hostname)) {
+  const listed = allowed || allow.includes(url.hostname);
+  if (!listed && !isPublicHost(url.hostname)) {
     return refuse("url_host", "The URL's host must be a public one");
   }
+  if (secure && !listed) url.protocol = "https:";
   return { ok: true, url };
 }
 
@@ -105,15 +114,52 @@ export async function guardedFetch(
   address: string,
   options: GuardedFetchOptions,
 ): Promise<Fetched | Refusal> {
+  const { accept } = options;
+  const headers = { accept: accept.join(", "), "user-agent": "Ledge" };
+  return guarded(address, { ...options, headers }, (response) => take(response, options));
+}
+
+/** What `guardedRequest` needs besides the request. */
+export interface GuardedRequestOptions extends GuardedRequest {
+  /** `FETCH_ALLOW_HOSTS`. */
+  allow: readonly string[];
+  fetch?: (url: URL, init: RequestInit) => Promise<Response>;
+  clock?: Clock;
+}
+
+/** Sends a request of a tool. Any status is an answer; every redirect is checked like the address. */
+export function guardedRequest(
+  address: string,
+  options: GuardedRequestOptions,
+): Promise<GuardedResponse | Refusal> {
+  return guarded(address, options, async (response, url) => {
+    const bytes = await readBytes(response.body, options.maxBytes);
+    if (!bytes) return tooLarge(options.maxBytes);
+    const { status, statusText, headers } = response;
+    return { ok: true, url: url.href, status, statusText, headers, bytes };
+  });
+}
+
+/** Sends a request and gives its final response to `take`, within the time and at checked hosts. */
+async function guarded<T>(
+  address: string,
+  options: Omit<GuardedRequestOptions, "maxBytes">,
+  take: (response: Response, url: URL) => Promise<T>,
+): Promise<T | Refusal> {
   const { timeoutMs, clock = systemClock } = options;
   const timeout = new AbortController();
   const cancel = clock.after(timeoutMs, () => timeout.abort());
+  const signal = options.signal
+    ? AbortSignal.any([options.signal, timeout.signal])
+    : timeout.signal;
   try {
-    return await followRedirects(address, options, timeout.signal);
+    const reached = await followRedirects(address, options, signal);
+    return "ok" in reached ? reached : await take(reached.response, reached.url);
   } catch {
     if (timeout.signal.aborted) {
       return refuse("fetch_timeout", `The URL did not answer within ${timeoutMs / 1000} seconds`);
     }
+    if (signal.aborted) return refuse("fetch_aborted", "The request was stopped");
     return refuse("fetch_failed", "The URL could not be fetched");
   } finally {
     cancel();
@@ -122,28 +168,64 @@ export async function guardedFetch(
 
 async function followRedirects(
   address: string,
-  options: GuardedFetchOptions,
+  options: Omit<GuardedRequestOptions, "maxBytes">,
   signal: AbortSignal,
-): Promise<Fetched | Refusal> {
-  const { accept, allow, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+): Promise<{ response: Response; url: URL } | Refusal> {
+  const { allow, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+  let { method = "GET", body } = options;
+  let headers = withoutHeaders(options.headers ?? {}, ADDRESSED);
   let next = address;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-    const checked = checkAddress(next, allow);
+    const checked = checkAddress(next, allow, options.secure);
     if (!checked.ok) return checked;
-    const response = await fetch(checked.url, {
-      redirect: "manual",
-      headers: { accept: accept.join(", "), "user-agent": "Ledge" },
-      signal,
-    });
+    const { url } = checked;
+    if (options.refuses?.(url.hostname)) return refuse("url_denied", "A rule denies this host");
+    const init = { method, headers, redirect: "manual" as const, signal };
+    const response = await fetch(url, body === undefined ? init : { ...init, body });
     const location = response.headers.get("location");
-    if (!REDIRECTS.has(response.status) || location === null) return take(response, options);
+    const moved = REDIRECTS.has(response.status) && location !== null;
+    if (!moved || options.redirect === "manual") return { response, url };
+    const target = URL.parse(location, url);
+    if (target && options.redirect === "same-host" && !isSameHost(target, url)) {
+      return { response, url };
+    }
     await response.body?.cancel();
-    const target = URL.parse(location, checked.url);
     if (!target) return refuse("url_invalid", "The URL redirects to one that is not valid");
+    // As the Fetch standard has it: these ask for the new address without the body.
+    const seeOther = response.status === 303 && method !== "HEAD";
+    if (seeOther || (response.status < 303 && method === "POST")) {
+      method = "GET";
+      body = undefined;
+      headers = withoutHeaders(headers, BODY_HEADERS);
+    }
+    if (target.origin !== url.origin) headers = withoutHeaders(headers, CREDENTIALS);
     next = target.href;
   }
   return refuse("fetch_redirects", `The URL redirects more than ${MAX_REDIRECTS} times`);
 }
+
+/** The same site for a reader: `www.` in front of a name makes no difference. */
+const isSameHost = (a: URL, b: URL): boolean =>
+  a.host.replace(/^www\./, "") === b.host.replace(/^www\./, "");
+
+/** The address says which host is asked, and it alone was checked. */
+const ADDRESSED = new Set(["host"]);
+/** Credentials for one host are not for the one that it redirects to. */
+const CREDENTIALS = new Set(["authorization", "cookie", "proxy-authorization", "x-api-key"]);
+/** What is said of a body that is not sent any more. */
+const BODY_HEADERS = new Set([
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "content-language",
+  "content-location",
+]);
+
+const withoutHeaders = (
+  headers: Record<string, string>,
+  left: ReadonlySet<string>,
+): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !left.has(name.toLowerCase())));
 
 /** The body of a final response, if it is one of the accepted kind and size. */
 async function take(
@@ -173,7 +255,7 @@ const tooLarge = (maxBytes: number): Refusal =>
 async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
-): Promise<Uint8Array | null> {
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body ?? []) {

@@ -1,0 +1,24 @@
+/** What the built-in tools may do, as clients write it. */
+import * as v from "valibot";
+import type { Permissions } from "../../shared/rows.ts";
+import { isRule } from "../../tools/permissions.ts";
+
+const MAX_RULES = 200;
+
+const Rule = v.pipe(
+  v.string(),
+  v.check(isRule, "A rule is Tool or Tool(pattern), such as Bash(git *) or Edit(src/**)"),
+);
+
+const Rules = v.nullish(v.pipe(v.array(Rule), v.maxLength(MAX_RULES)), []);
+
+/** Lists that are left out are empty. */
+export const PermissionsField = v.object({
+  mode: v.nullish(
+    v.picklist(["default", "acceptEdits", "plan", "bypassPermissions", "dontAsk"]),
+    "bypassPermissions",
+  ),
+  allow: Rules,
+  ask: Rules,
+  deny: Rules,
+}) satisfies v.GenericSchema<unknown, Permissions>;
