@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: one session that is streamed, interrupted, disconnected and killed, on a server
- * and a stand-in of its own. It checks what it sees and fails when anything is lost.
+ * `npm run demo`: one session that is streamed, interrupted, disconnected and killed, and one that
+ * works with files and a shell, on a server and a stand-in of its own. It checks what it sees and
+ * fails when anything is lost.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +9,19 @@ import { join } from "node:path";
 import { startStandinServer } from "../src/standin/server.ts";
 import { createStandin } from "../src/standin/standin.ts";
 import { Client } from "./client.ts";
+import { agent } from "./demo-agent.ts";
+import {
+  check,
+  checked,
+  colored,
+  lastText,
+  note,
+  say,
+  seconds,
+  showText,
+  title,
+  wholeTexts,
+} from "./demo-output.ts";
 import { Reader } from "./reader.ts";
 import { type ServerProcess, spawnServer } from "./server-process.ts";
 
@@ -33,7 +47,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => pr
 setTimeout(() => finish(`it took longer than ${LIMIT_MS / 1000} s`), LIMIT_MS).unref();
 
 const began = performance.now();
-let checks = 0;
 const upstream = await startStandinServer({
   standin: createStandin({ friendly: true, pace: PACE_MS }),
 });
@@ -53,6 +66,7 @@ try {
   await disconnect(client, id);
   await kill(client, id);
   await everything(client, id);
+  await agent(client);
   finish(null);
 } catch (error) {
   finish(error instanceof Error ? error.message : "unknown failure");
@@ -152,56 +166,8 @@ async function everything(client: Client, id: string): Promise<void> {
   );
 }
 
-/** How many texts were streamed whole; throws when one is not what its deltas join to. */
-function wholeTexts(reader: Reader): number {
-  let whole = 0;
-  for (const [id, { deltas, completed }] of reader.messages) {
-    if (completed === null) continue;
-    if (deltas.join("") !== completed) throw new Error(`the deltas of ${id} are not its text`);
-    whole++;
-  }
-  return whole;
-}
-
-/** The last text that has its row. */
-function lastText(reader: Reader): string {
-  return [...reader.messages.values()].findLast((one) => one.completed !== null)?.completed ?? "";
-}
-
-function colored(code: number, text: string): string {
-  return process.stdout.isTTY && !process.env.NO_COLOR ? `\u001b[${code}m${text}\u001b[0m` : text;
-}
-
-function title(text: string): void {
-  console.log(`\n${colored(1, text)}`);
-}
-
-function note(text: string): void {
-  console.log(`    ${text}`);
-}
-
-function say(text: string): void {
-  console.log(colored(36, `  > ${text}`));
-}
-
-function showText(reader: Reader): void {
-  const text = lastText(reader).replaceAll(/\s+/g, " ");
-  const short = text.length > 100 ? `${text.slice(0, 60)} … ${text.slice(-36)}` : text;
-  console.log(colored(90, `  < ${short}`));
-}
-
-function check(holds: boolean, what: string): void {
-  if (!holds) throw new Error(`it does not hold that ${what}`);
-  checks++;
-  console.log(`  ${colored(32, "✓")} ${what}`);
-}
-
-function seconds(since: number): string {
-  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
-}
-
 function finish(problem: string | null): void {
-  const result = problem === null ? `PASSED: ${checks} checks` : `FAILED: ${problem}`;
+  const result = problem === null ? `PASSED: ${checked()} checks` : `FAILED: ${problem}`;
   console.log(`\n${colored(problem === null ? 32 : 31, result)} (${seconds(began)})`);
   void Promise.all([server?.stop(), upstream.close()]).then(() =>
     process.exit(problem === null ? 0 : 1),

@@ -1,7 +1,7 @@
-import type { MessageParam, Tool } from "@anthropic-ai/sdk/resources/messages";
+import type { Tool } from "@anthropic-ai/sdk/resources/messages";
 import { describe, expect, it } from "vitest";
-import type { Standin } from "../../src/standin/standin.ts";
 import { createStandin } from "../../src/standin/standin.ts";
+import { Chat } from "./friendly-chat.ts";
 import { clientOf, MODEL, testClock } from "./support.ts";
 
 const READ: Tool = {
@@ -33,37 +33,6 @@ const WEATHER: Tool = {
   },
 };
 const TOOLS = [READ, WRITE, WEATHER];
-
-/** A chat that keeps its transcript as a client would. */
-class Chat {
-  readonly messages: MessageParam[] = [];
-  readonly #standin: Standin;
-  readonly #more: object;
-
-  constructor(standin: Standin, more: object = {}) {
-    this.#standin = standin;
-    this.#more = more;
-  }
-
-  async say(content: MessageParam["content"]) {
-    this.messages.push({ role: "user", content });
-    const message = await clientOf(this.#standin)
-      .messages.stream({
-        model: MODEL,
-        max_tokens: 20_000,
-        messages: this.messages,
-        ...this.#more,
-      })
-      .finalMessage();
-    this.messages.push({ role: "assistant", content: message.content });
-    expect(this.#standin.unexpectedRefusals()).toEqual([]);
-    const texts = message.content.flatMap((block) => (block.type === "text" ? [block.text] : []));
-    const calls = message.content.flatMap((block) =>
-      block.type === "tool_use" ? [{ id: block.id, name: block.name, input: block.input }] : [],
-    );
-    return { message, text: texts.join("\n"), calls };
-  }
-}
 
 const friendly = () => createStandin({ friendly: true });
 

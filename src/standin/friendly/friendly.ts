@@ -16,12 +16,16 @@ import type { Accepted } from "../validate/request.ts";
 import { isClientTool } from "../validate/tools.ts";
 import type { ApiRequest } from "../wire.ts";
 import { isObject, stringAt } from "../wire.ts";
+import type { Work } from "./plan.ts";
+import { workOf } from "./plan.ts";
 import { describe, recall, textOf, toolOutcomes, userTexts } from "./recall.ts";
 import type { PlannedCall } from "./tool-calls.ts";
 import { callOf, plannedCalls } from "./tool-calls.ts";
 
 const MAX_COUNT = 2_000;
 const EXCERPT = 600;
+/** Characters of what one of the session's own tools gave, in the summary. */
+const SHOWN = 1_500;
 
 const INTRODUCTION = [
   "I am a stand-in, not Claude: a small local program that answers in place of the model.",
@@ -30,6 +34,8 @@ const INTRODUCTION = [
 
 const ABILITIES =
   "Until then I can echo, remember what you said, count (“count to 100”), think (“think about …”) and call the tools on offer (“use the tool X with {…}”).";
+const FILES =
+  "This session has files and a shell, which I use when you ask in plain words: “list the files”, “write hello.py that prints hi”, “replace hi with hello in hello.py”, “search for hello in the files”, “run cat hello.py”, or several of them with “then”.";
 
 /** An answer in plain words to a request for which nothing is scripted. */
 export function friendlyReply(accepted: Accepted, pace: number): Reply {
@@ -45,24 +51,27 @@ function answerTo(request: ApiRequest): ReplyBlock[] {
   const message = lastWords(request);
   const outcomes = toolOutcomes(request.messages);
   const isFollowUp = outcomes.length > 0;
-  const calls = isFollowUp ? [] : callsFor(request, message);
   const format = isObject(request.body.output_config) ? request.body.output_config.format : null;
   if (isObject(format) && isObject(format.schema)) {
     return [text(JSON.stringify(exampleOf(format.schema, message || "stand-in")))];
   }
   const isFirst = !request.messages.some(({ role }) => role === "assistant");
-  const introduction = isFirst ? [INTRODUCTION] : [];
+  const say = (words: string) => text([...(isFirst ? [INTRODUCTION] : []), words].join("\n\n"));
+  const work = isFree(request) ? workOf(request) : null;
+  if (work?.next) return [say(`${work.next.doing}.`), toolUse(work.next.name, work.next.input)];
+  if (work && work.done.length > 0) return [say(report(work))];
+  if (isFollowUp) return [say(summarise(outcomes, message))];
+  // Arguments that are given as JSON leave nothing to understand.
+  const isUnclear = hasFiles(request) && work !== null && !message.includes("{");
+  const calls = isUnclear ? [] : callsFor(request, message);
   if (calls.length > 0) {
     const names = calls.map(({ name }) => name).join(" and ");
-    const say = [...introduction, `I will call ${names}.`].join("\n\n");
-    return [text(say), ...calls.map(({ name, input }) => toolUse(name, input))];
+    return [say(`I will call ${names}.`), ...calls.map(({ name, input }) => toolUse(name, input))];
   }
-  if (!isFollowUp) {
-    const found = webSearch(request, message);
-    if (found.length > 0) return [text([...introduction, "I will search."].join("\n\n")), ...found];
-  }
-  const said = isFollowUp ? summarise(outcomes, message) : respond(request, message, isFirst);
-  return [text([...introduction, said].join("\n\n"))];
+  const found = webSearch(request, message);
+  if (found.length > 0) return [say("I will search."), ...found];
+  if (isUnclear) return [say(`${unclear(work)}\n\n${FILES}`)];
+  return [say(respond(request, message, isFirst))];
 }
 
 function respond(request: ApiRequest, message: string, isFirst: boolean): string {
@@ -79,8 +88,38 @@ function respond(request: ApiRequest, message: string, isFirst: boolean): string
   const media = (last?.content ?? []).filter(({ type }) => type === "image" || type === "document");
   const received = media.map((block) => `You attached: ${describe(block)}.`);
   const echo = message === "" ? [] : [`You said: “${message}”`];
-  return [...received, ...echo, ...(isFirst ? [ABILITIES] : [])].join("\n\n");
+  const abilities = hasFiles(request) ? [ABILITIES, FILES] : [ABILITIES];
+  return [...received, ...echo, ...(isFirst ? abilities : [])].join("\n\n");
 }
+
+/** Whether the model itself decides which tools it calls. */
+function isFree({ body }: ApiRequest): boolean {
+  const choice = isObject(body.tool_choice) ? body.tool_choice.type : "auto";
+  return choice === "auto" || choice === "any";
+}
+
+/** What came of each call, and what did not come to be one. */
+function report(work: Work): string {
+  const { done, left } = work;
+  const parts = done.map(({ doing, text: result, isError }) => {
+    const gave = cut(result, SHOWN);
+    if (gave.trim() === "") return `${doing}: ${isError ? "failed" : "done"}.`;
+    return `${doing} ${isError ? "failed" : "gave"}:\n${gave}`;
+  });
+  if (left > 0) parts.push("I stopped there and left the rest undone.");
+  return [...parts, ...(work.unclear.length > 0 ? [unclear(work)] : [])]
+    .join("\n\n")
+    .toWellFormed();
+}
+
+const unclear = (work: Work): string =>
+  `A stand-in does not know how to do this: “${work.unclear.join("”, “")}”.`;
+
+/** The session has files, or a client that has them. */
+const hasFiles = ({ offered }: ApiRequest): boolean => offered.has("Write") && offered.has("Bash");
+
+const cut = (long: string, most: number): string =>
+  long.length > most ? `${long.slice(0, most)}…` : long;
 
 function countTo(goal: number): string {
   return Array.from({ length: goal }, (_, i) => String(i + 1)).join(" ");
@@ -88,7 +127,7 @@ function countTo(goal: number): string {
 
 function summarise(outcomes: ReturnType<typeof toolOutcomes>, message: string): string {
   const parts = outcomes.map(({ name, text: result, isError }) => {
-    const excerpt = result.length > EXCERPT ? `${result.slice(0, EXCERPT)}…` : result;
+    const excerpt = cut(result, EXCERPT);
     if (excerpt.trim() === "") return `${name} ${isError ? "failed" : "returned nothing"}.`;
     return `${name} ${isError ? "failed" : "returned"}:\n${excerpt}`;
   });

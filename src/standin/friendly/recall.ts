@@ -10,11 +10,18 @@ export function userTexts(messages: readonly Message[]): string[] {
 }
 
 export function textOf(content: readonly JsonObject[]): string {
+  return typedTexts(content).join("\n").trim();
+}
+
+/** What a harness adds to the user's words. */
+const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g;
+
+/** The texts without what the user has not typed. */
+export function typedTexts(content: readonly JsonObject[]): string[] {
   return content
     .filter(({ type }) => type === "text")
-    .map((block) => stringAt(block, "text").trim())
-    .join("\n")
-    .trim();
+    .map((block) => stringAt(block, "text").replace(REMINDER, "").trim())
+    .filter((text) => text !== "");
 }
 
 /** The answer to a question about the conversation so far, where the transcript holds one. */
@@ -82,7 +89,7 @@ function nameOfCall(messages: readonly Message[], id: string): string {
   return call ? stringAt(call, "name") : "tool";
 }
 
-function resultText(result: JsonObject): string {
+export function resultText(result: JsonObject): string {
   if (typeof result.content === "string") return result.content;
   return objectsAt(result, "content")
     .map((block) => (block.type === "text" ? stringAt(block, "text") : `[${describe(block)}]`))
