@@ -1,4 +1,5 @@
 /** Requests that come twice, and a session that goes. */
+import { expect } from "vitest";
 import { reply, text } from "../../src/standin/replies.ts";
 import { imageBlock, pngBytes } from "../api/cc/server.ts";
 import { matrix } from "./matrix.ts";
@@ -8,7 +9,7 @@ const IN_THE_MIDDLE = 3;
 /** More than a row holds itself. */
 const picture = imageBlock(pngBytes(20_000));
 
-matrix("a replayed POST, with a picture", { attached: 47, alone: 32 }, () => {
+matrix("a replayed POST, with a picture", { attached: 53, alone: 38 }, () => {
   const hold = new Hold(IN_THE_MIDDLE);
   return {
     answer: () => reply({ blocks: [text("A cat.", { deltas: ["A ", "cat."] })], acts: hold.acts }),
@@ -22,11 +23,12 @@ matrix("a replayed POST, with a picture", { attached: 47, alone: 32 }, () => {
       await second.end();
       await client.idle();
       await (await client.post("turns", body, "look")).end();
+      expect(await client.call("GET", client.path)).toMatchObject({ turn_count: 1 });
     },
   };
 });
 
-matrix("a deletion", { attached: 45, alone: 30 }, () => {
+matrix("a deletion", { attached: 48, alone: 33 }, () => {
   const hold = new Hold(IN_THE_MIDDLE);
   return {
     answer: () =>

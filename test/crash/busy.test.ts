@@ -6,7 +6,7 @@ import { Hold } from "./model.ts";
 
 const IN_THE_MIDDLE = 3;
 
-matrix("a queued second turn, and a third that is cancelled", { attached: 94, alone: 57 }, () => {
+matrix("a queued second turn, and a third that is cancelled", { attached: 100, alone: 63 }, () => {
   const hold = new Hold(IN_THE_MIDDLE);
   return {
     answer: (asked) =>
@@ -34,7 +34,7 @@ matrix("a queued second turn, and a third that is cancelled", { attached: 94, al
   };
 });
 
-matrix("a steer", { attached: 87, alone: 53 }, () => {
+matrix("a steer", { attached: 91, alone: 57 }, () => {
   const hold = new Hold(IN_THE_MIDDLE);
   return {
     answer: (asked) =>

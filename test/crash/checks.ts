@@ -116,7 +116,7 @@ const sum = (rows: readonly Row[]): Usage =>
 
 /** The account lists the session as it is. */
 async function checkIndex(session: JsonObject): Promise<void> {
-  const { system_prompt, pending_tool_calls, ...listed } = session;
+  const { system_prompt, permissions, pending_tool_calls, ...listed } = session;
   expect(await listedAs(String(listed.id)), "the account's index").toEqual([listed]);
 }
 

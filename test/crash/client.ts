@@ -52,6 +52,9 @@ export interface Ended {
   turn: JsonObject | null;
 }
 
+/** Routes that run the model. */
+type Route = "turns" | "tool-results" | "confirmations";
+
 /** A message or a set of results that was accepted. */
 export interface Posted {
   /** Null alone. */
@@ -69,6 +72,9 @@ export interface ClientParts {
   faults: Faults;
 }
 
+/** Where the answer to the first call was lost, the second finds what that has made. */
+export const MADE = [201, 200];
+
 /** The client of one run. It has one session. */
 export class Client {
   readonly mode: Mode;
@@ -77,6 +83,8 @@ export class Client {
   readonly responses: Stream[] = [];
   /** What became of it, for those who waited. */
   readonly ends: Ended[] = [];
+  /** JSON answers to all that changes something. */
+  readonly answers: JsonObject[] = [];
   /** The whole session as it goes on; null alone. */
   follower: Stream | null = null;
   path = "";
@@ -94,7 +102,7 @@ export class Client {
   }
 
   async create(body: JsonObject = {}): Promise<void> {
-    const { id } = await this.call("POST", "/api/sessions", body, { status: 201 });
+    const { id } = await this.call("POST", "/api/sessions", body, { status: [201] });
     this.path = `/api/sessions/${id}`;
     if (this.mode === "alone") return;
     const follower = new Stream(await this.platform.attend(get(`${this.path}/events/stream`)));
@@ -103,12 +111,12 @@ export class Client {
   }
 
   /** Posts to a route that runs the model. */
-  async post(route: "turns" | "tool-results", body: JsonObject, key?: string): Promise<Posted> {
+  async post(route: Route, body: JsonObject, key?: string): Promise<Posted> {
     const path = `${this.path}/${route}`;
     const more = key === undefined ? {} : { key };
     if (this.mode === "alone") {
       const headers = { prefer: "wait=0" };
-      const { url } = await this.call("POST", path, body, { status: 202, headers, ...more });
+      const { url } = await this.call("POST", path, body, { status: [202], headers, ...more });
       return { stream: null, end: () => this.#rested(String(url)) };
     }
     const accept = { accept: "text/event-stream" };
@@ -160,18 +168,42 @@ export class Client {
   async call(
     method: string,
     path: string,
-    body?: Json,
+    body?: Json | ReadableStream,
     {
-      status = 200,
+      status = [200],
       headers = {},
-      key = this.#newKey(),
-    }: { status?: number; headers?: Record<string, string>; key?: string } = {},
+      key = this.mode === "alone" ? this.#newKey() : undefined,
+    }: {
+      status?: readonly number[];
+      headers?: Record<string, string>;
+      key?: string | undefined;
+    } = {},
   ): Promise<JsonObject> {
-    const sent = method === "GET" ? headers : { "idempotency-key": key, ...headers };
+    const sent = method === "GET" || !key ? headers : { "idempotency-key": key, ...headers };
     const response = await this.platform.attend(send(method, path, body, sent));
-    const answer = await response.json<JsonObject>();
-    expect(response.status, `${method} ${path}: ${JSON.stringify(answer)}`).toBe(status);
+    const answer = await this.platform.attend(response.json<JsonObject>());
+    expect(response.status, `${method} ${path}: ${JSON.stringify(answer)}`).toBeOneOf([...status]);
+    if (method !== "GET") this.answers.push(answer);
     return answer;
+  }
+
+  /** Uploads a new file that the Worker holds until it is there. */
+  async put(path: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
+    const headers = { "content-type": "application/octet-stream" };
+    const body = new Blob([content]).stream();
+    await this.call("PUT", `${this.path}/files/${path}`, body, { headers, status: MADE });
+  }
+
+  /** Uploads a new file that no Worker holds, and again as long as the session was lost over it. */
+  async upload(path: string, content: string): Promise<void> {
+    for (;;) {
+      const headers = { "content-type": "application/octet-stream" };
+      const url = `${this.path}/files/${path}`;
+      const response = await this.platform.attend(send("PUT", url, content, headers));
+      const answer = await this.platform.attend(response.json<JsonObject>());
+      if (response.ok) return void this.answers.push(answer);
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+    }
   }
 
   /** Waits until the model has come to a place of its answer. */

@@ -3,12 +3,26 @@ import { Log } from "../../src/session/log.ts";
 import { next } from "../../src/session/next.ts";
 import { Store } from "../../src/session/store.ts";
 import { clock } from "../../src/shared/clock.ts";
-import type { Row } from "../../src/shared/rows.ts";
+import type { Row, RowType } from "../../src/shared/rows.ts";
 import { unendedSubmissions } from "../support/laws.ts";
+import { onArrival } from "./web.ts";
+import { filesOf, ignoreFileWrites, onFileWrite } from "./writes.ts";
+
+/** Besides those of the session itself there are places that only a test can see. */
+export type Point =
+  | FaultPoint
+  /** A statement is about to change a file of the workspace; those before it were in this very step. */
+  | "write"
+  /** The first bytes of an upload have come, or the last. */
+  | "upload"
+  /** The answer to a call leaves, and what it says is on disk. */
+  | "sent"
+  /** A request of a tool has arrived in the world outside, and is not answered. */
+  | "outside";
 
 /** The `nth` time, from 0, that a run comes to a point. */
 export interface Place {
-  point: FaultPoint;
+  point: Point;
   nth: number;
 }
 
@@ -16,6 +30,9 @@ export const placeName = ({ point, nth }: Place): string => `${point}[${nth}]`;
 
 /** The test plugin would print any other reason as an error of the runtime, with a stack. */
 const REASON = "Instance disposed by a test";
+
+/** What a tool finds when its disk fails. */
+const DISK_FAILS = "disk I/O error";
 
 /** What the disk of an object said when the object woke with something left to do. */
 interface Waking {
@@ -40,6 +57,12 @@ export interface FaultOptions {
   again: number;
   /** Names of the objects of earlier runs. */
   others: ReadonlySet<string>;
+  /** Every so many statements that change files there is a place; 0 for none. */
+  writes: number;
+  /** At `at`, which is a `write`, the disk fails instead. */
+  fails: boolean;
+  /** Files change only in the step that writes how a tool call has ended. */
+  atomic: boolean;
   /** Called in the moment in which the object is ended. */
   onCrash: () => void;
 }
@@ -49,6 +72,12 @@ export class Faults {
   /** All places in the order in which they were reached. */
   readonly places: Place[] = [];
   readonly wakings: Waking[] = [];
+  /** What files there were when so many tool calls had ended, as a step left it or a waking found it. */
+  readonly files = new Map<number, string>();
+  /** The same number of ended calls, and other files. */
+  readonly torn: string[] = [];
+  /** How many tool calls had ended when the disk failed; null as long as it has not. */
+  failed: number | null = null;
   /** How often the object was ended. */
   crashes = 0;
   /** An alarm is being handled. */
@@ -58,7 +87,11 @@ export class Faults {
   /** What a deleted session's disk holds in its last moment; null before that. */
   erased: { rows: Row[]; unended: unknown[] } | null = null;
   readonly #options: FaultOptions;
-  readonly #counts = new Map<FaultPoint, number>();
+  readonly #counts = new Map<Point, number>();
+  readonly #objects = new Map<SqlStorage, DurableObjectState>();
+  #newest: DurableObjectState | null = null;
+  #writes = 0;
+  #stopped = false;
   #object: string | null = null;
   #rest: Rest = "idle";
   /** Commits that are not on disk yet, and reports without an answer. */
@@ -69,6 +102,9 @@ export class Faults {
   constructor(options: FaultOptions) {
     this.#options = options;
     onFaultPoint((object, point) => this.#reach(object, point));
+    onArrival(() => {
+      if (this.#newest) this.#reach(this.#newest, "outside");
+    });
   }
 
   /** The object's name; null before it was made. */
@@ -93,13 +129,22 @@ export class Faults {
   /** From now on nothing is counted, and nothing ends the object. */
   stop(): void {
     onFaultPoint(null);
+    onArrival(() => {});
+    ignoreFileWrites();
+    this.#stopped = true;
   }
 
-  #reach(object: DurableObjectState, point: FaultPoint): void {
+  /** An object has come to a point that the session itself does not know. */
+  reach(object: DurableObjectState, point: "upload" | "sent"): void {
+    if (!this.#stopped) this.#reach(object, point);
+  }
+
+  #reach(object: DurableObjectState, point: Point): void {
     const name = object.id.name ?? "";
     if (this.#options.others.has(name)) return;
     this.#object ??= name;
     if (this.#object !== name) return;
+    this.#meet(object);
     this.#note(object, point);
     const nth = this.#counts.get(point) ?? 0;
     this.#counts.set(point, nth + 1);
@@ -107,10 +152,30 @@ export class Faults {
     if (this.crashes > 0) this.#sinceCrash += 1;
     const { at, again } = this.#options;
     const first = this.crashes === 0 && at?.point === point && at.nth === nth;
+    if (first && this.#options.fails) {
+      this.failed = rowsOf(object.storage.sql, "tool.ended");
+      throw new Error(DISK_FAILS);
+    }
     const second = this.crashes === 1 && this.#sinceCrash === again;
     if (first || second) this.#crash(object, point);
     // What the object does next itself, for a reason that would be printed.
     if (point === "erased") object.abort(REASON);
+  }
+
+  /** The object lives, and its writes are seen from now on. */
+  #meet(object: DurableObjectState): void {
+    if (this.#newest === object) return;
+    this.#newest = object;
+    const { writes } = this.#options;
+    const { sql } = object.storage;
+    this.#objects.set(sql, object);
+    if (writes === 0) return;
+    onFileWrite(sql, (of) => {
+      const writer = this.#objects.get(of);
+      if (!writer) return;
+      this.#writes += 1;
+      if (this.#writes % writes === 0) this.#reach(writer, "write");
+    });
   }
 
   /** Ends the object as a part of the script. */
@@ -119,7 +184,7 @@ export class Faults {
     object.abort(REASON);
   }
 
-  #crash(object: DurableObjectState, point: FaultPoint): void {
+  #crash(object: DurableObjectState, point: Point): void {
     this.crashes += 1;
     this.#open = 0;
     this.#events = 0;
@@ -128,19 +193,32 @@ export class Faults {
     this.restart(object);
   }
 
-  #note(object: DurableObjectState, point: FaultPoint): void {
+  #note(object: DurableObjectState, point: Point): void {
     if (point === "commit" || point === "report") this.#open += 1;
     if (point === "committed" || point === "reported") this.#open -= 1;
     if (point === "erase") this.#noteErased(object.storage.sql);
     if (point === "request") this.#events = 0;
     if (point === "event") this.#events += 1;
     if (point !== "commit" && point !== "wake") return;
+    if (this.#options.atomic) this.#noteFiles(object.storage.sql);
     const state = Store.open(object.storage.sql)?.state;
     const action = state ? next(state, clock.now()).do : "nothing";
     this.#rest = action === "nothing" ? "idle" : action === "wait" ? "waits" : "busy";
     if (point !== "wake") return;
     this.deleted = state?.deleted ?? false;
     if (action !== "nothing" || this.deleted) this.#noteWaking(object);
+  }
+
+  #noteFiles(sql: SqlStorage): void {
+    // What was uploaded before belongs to no turn.
+    if (rowsOf(sql, "input") === 0) return;
+    const ended = rowsOf(sql, "tool.ended");
+    const files = JSON.stringify(filesOf(sql));
+    const known = this.files.get(ended);
+    if (known !== undefined && known !== files) {
+      this.torn.push(`with ${ended} calls ended there were ${known} and ${files}`);
+    }
+    this.files.set(ended, files);
   }
 
   #noteErased(sql: SqlStorage): void {
@@ -158,3 +236,7 @@ export class Faults {
     );
   }
 }
+
+/** How many rows of a type there are. */
+const rowsOf = (sql: SqlStorage, type: RowType): number =>
+  sql.exec<{ n: number }>("SELECT count(*) AS n FROM log WHERE type = ?", type).one().n;

@@ -4,145 +4,138 @@
  */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { beHome } from "../support/home.ts";
-import { checkAlways, checkErased, checkSession, type Finished, removeSession } from "./checks.ts";
-import { Client, type Mode } from "./client.ts";
-import { RunClock } from "./clock.ts";
-import { keepCode } from "./code.ts";
+import type { Mode } from "./client.ts";
 import { difference } from "./difference.ts";
-import { Faults, type Place, placeName } from "./faults.ts";
-import { type Answering, answering, dropHolds } from "./model.ts";
-import { dialFirst } from "./order.ts";
-import { Platform } from "./platform.ts";
-import { keepLines } from "./quiet.ts";
-import { history, type Story, story } from "./story.ts";
-
-export interface Script {
-  answer: Answering;
-  play(client: Client): Promise<void>;
-  /** The session is deleted by the script. */
-  deletes?: boolean;
-}
+import { type Place, placeName } from "./faults.ts";
+import { type Ending, quietly, type Ran, type Script } from "./run.ts";
+import { without } from "./story.ts";
 
 /** How many places there are at least; fewer would mean that some are not looked at any more. */
 export type Least = Record<Mode, number>;
-
-interface Ran {
-  story: Story;
-  places: Place[];
-  counts: Record<string, number>;
-  crashes: number;
-}
 
 const MODES: Mode[] = ["attached", "alone"];
 const TIMEOUT_MS = 300_000;
 /** After so many broken runs no more are made: each may have stood still for a while. */
 const ENOUGH = 8;
 /** At every so many places the object is ended once more while it recovers, */
-const SECONDS = 3;
+const SECONDS = 5;
 /** after as many points as that at most. */
 const LATEST = 9;
 
-const others = new Set<string>();
-let runs = 0;
-keepCode();
-
-/** Tests a script, with a client that stays and with one that does not. `script` is asked anew for each run. */
-export function matrix(name: string, least: Least, script: () => Script): void {
+function atHome(): void {
   let leave = (): void => {};
   beforeEach(() => {
     leave = beHome();
   });
   afterEach(() => leave());
+}
 
+/** Tests a script, with a client that stays and with one that does not. `script` is asked anew for each run. */
+export function matrix(name: string, least: Least, script: () => Script): void {
+  atHome();
   test.each(MODES)(`${name}, %s`, { timeout: TIMEOUT_MS }, async (mode) => {
-    const began = Date.now();
-    const whole = await quietly(script(), mode, null, 0);
-    const again = await quietly(script(), mode, null, 0);
-    expect(again.counts, "the places are the same each time").toEqual(whole.counts);
-    expect(again.story, "so is the story").toEqual(whole.story);
-    const endings = whole.places.flatMap((place, k) => [
-      { place, later: 0 },
-      ...(k % SECONDS === 0 ? [{ place, later: 1 + ((k / SECONDS) % LATEST) }] : []),
+    const whole = await undisturbed(script, mode);
+    const { points } = script();
+    const places = whole.faults.places.filter(({ point }) => points?.includes(point) ?? true);
+    const endings = places.flatMap((at, k) => [
+      { at, again: 0 },
+      ...(k % SECONDS === 0 ? [{ at, again: 1 + ((k / SECONDS) % LATEST) }] : []),
     ]);
-    const broken: string[] = [];
-    for (const { place, later } of endings) {
-      if (broken.length === ENOUGH) break;
-      try {
-        const ran = await quietly(script(), mode, place, later);
-        // A place that is not reached proves nothing.
-        if (ran.crashes === 0) expect(ran.counts).toEqual(whole.counts);
-        expect(ran.crashes, "the object was ended").toBeGreaterThan(0);
-        const differs = difference(ran.story, whole.story);
-        if (differs) throw new Error(`the story differs: ${differs}`);
-      } catch (error) {
-        const where = placeName(place) + (later > 0 ? ` and ${later} points later` : "");
-        broken.push(`ended at ${where}: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    const kinds = Object.entries(whole.counts).map(([point, n]) => `${point} ${n}`);
-    const seconds = ((Date.now() - began) / 1000).toFixed(1);
-    const count = whole.places.length;
-    const figures = `${count} points, ${endings.length} runs, ${seconds} s`;
-    console.log(`${name}, ${mode}: ${figures} (${kinds.join(", ")})`);
-    if (broken.length > 0) {
-      const some = broken.length === ENOUGH ? "at least " : "";
-      throw new Error(`${some}${broken.length} runs are broken\n${broken.join("\n")}`);
-    }
-    expect(count, "places").toBeGreaterThanOrEqual(least[mode]);
+    const unknown = new Map<string, number>();
+    const notes = () => [...unknown].map(([call, n]) => `${call} unknown in ${n} runs`);
+    await each(`${name}, ${mode}`, whole, endings, notes, async (ending) => {
+      const one = script();
+      const ran = await quietly(one, mode, ending);
+      checkEnded(ran, whole);
+      checkStory(ran, whole, one);
+      for (const call of ran.unknown) unknown.set(call, (unknown.get(call) ?? 0) + 1);
+    });
+    const seldom = Object.keys(script().once ?? {}).filter((call) => !unknown.has(call));
+    expect(seldom, "calls that no end of the object came into").toEqual([]);
+    expect(places.length, "places").toBeGreaterThanOrEqual(least[mode]);
   });
 }
 
-const quietly = (script: Script, mode: Mode, at: Place | null, again: number): Promise<Ran> =>
-  keepLines(async (lines) => {
-    const ran = await run(script, mode, at, again);
-    expect(
-      lines.filter((line) => line.includes('"event":"error"')),
-      "errors in the log",
-    ).toEqual([]);
-    return ran;
+/** The same where the disk fails in the middle of an `atomic` tool: nothing of the call is left. */
+export function failingDisk(name: string, least: number, script: () => Script): void {
+  atHome();
+  test(`${name}, a disk that fails`, { timeout: TIMEOUT_MS }, async () => {
+    const whole = await undisturbed(script, "attached");
+    const { places } = whole.faults;
+    const began = places.findIndex(({ point }) => point === "tool");
+    const writes = places.slice(began).filter(({ point }) => point === "write");
+    const endings = writes.map((at) => ({ at, fails: true }));
+    await each(
+      `${name}, a disk that fails`,
+      whole,
+      endings,
+      () => [],
+      async (ending) => {
+        const { faults } = await quietly(script(), "attached", ending);
+        const { failed, files } = faults;
+        if (failed === null) throw new Error("the disk did not fail");
+        expect(files.get(failed + 1), "files after the call").toBe(files.get(failed));
+        expect(faults.torn).toEqual([]);
+      },
+    );
+    expect(writes.length, "places").toBeGreaterThanOrEqual(least);
   });
+}
 
-async function run(
-  { answer, play, deletes = false }: Script,
-  mode: Mode,
-  at: Place | null,
-  again: number,
-): Promise<Ran> {
-  runs += 1;
-  const clock = new RunClock(runs);
-  const onCrash = () => {
-    clock.drop();
-    dropHolds();
-  };
-  const faults = new Faults({ at, again, others, onCrash });
-  const undo = dialFirst(() => faults.crashes === 0);
-  const platform = new Platform(faults, clock, mode === "alone");
-  clock.holds = () => platform.recovers;
-  const client = new Client({ run: runs, mode, platform, clock, faults });
-  const requests = answering(answer);
-  try {
-    await client.create();
-    await play(client);
-    await platform.quiet();
-    faults.stop();
-    const told = await tell({ client, faults, requests }, deletes);
-    return { story: told, places: faults.places, counts: faults.counts, crashes: faults.crashes };
-  } finally {
-    faults.stop();
-    clock.restore();
-    undo();
-    others.add(faults.object ?? "");
+/** The run that all others are compared with. */
+async function undisturbed(script: () => Script, mode: Mode): Promise<Ran> {
+  const whole = await quietly(script(), mode, { at: null });
+  const again = await quietly(script(), mode, { at: null });
+  expect(again.faults.counts, "the places are the same each time").toEqual(whole.faults.counts);
+  expect(again.story, "so is the story").toEqual(whole.story);
+  expect([...whole.faults.torn, ...whole.unknown]).toEqual([]);
+  return whole;
+}
+
+/** Makes a run for each ending, and says how many there were and which are broken. */
+async function each<E extends Ending & { at: Place }>(
+  name: string,
+  { faults: { places, counts } }: Ran,
+  endings: readonly E[],
+  notes: () => string[],
+  act: (ending: E) => Promise<void>,
+): Promise<void> {
+  const began = Date.now();
+  const broken: string[] = [];
+  for (const ending of endings) {
+    if (broken.length === ENOUGH) break;
+    try {
+      await act(ending);
+    } catch (error) {
+      const { at, again = 0 } = ending;
+      const where = placeName(at) + (again > 0 ? ` and ${again} points later` : "");
+      broken.push(`ended at ${where}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  const kinds = [...Object.entries(counts).map(([point, n]) => `${point} ${n}`), ...notes()];
+  const seconds = ((Date.now() - began) / 1000).toFixed(1);
+  const points = new Set(endings.map(({ at }) => placeName(at))).size;
+  const figures = `${points} of ${places.length} points, ${endings.length} runs, ${seconds} s`;
+  console.log(`${name}: ${figures} (${kinds.join(", ")})`);
+  if (broken.length === 0) return;
+  const some = broken.length === ENOUGH ? "at least " : "";
+  throw new Error(`${some}${broken.length} runs are broken\n${broken.join("\n")}`);
+}
+
+/** The object was ended, and came back to what its rows say. */
+function checkEnded({ faults }: Ran, whole: Ran): void {
+  // A place that is not reached proves nothing.
+  if (faults.crashes === 0) expect(faults.counts).toEqual(whole.faults.counts);
+  expect(faults.crashes, "the object was ended").toBeGreaterThan(0);
+  expect(faults.torn).toEqual([]);
+  for (const [ended, files] of faults.files) {
+    expect(files, `files with ${ended} calls ended`).toBe(whole.faults.files.get(ended));
   }
 }
 
-/** Checks all that holds after a run, and says what a client knows then. */
-async function tell(run: Finished, deletes: boolean): Promise<Story> {
-  checkAlways(run);
-  if (deletes) return story(run.client, await checkErased(run), null);
-  const events = await history(run.client.path);
-  await run.client.caughtUp(events.at(-1)?.id ?? 0);
-  const session = await checkSession(run, events);
-  const told = await story(run.client, events, session);
-  await removeSession(run, session);
-  return told;
+/** Nobody can tell the run from the undisturbed one, but for calls whose results are unknown. */
+function checkStory({ story, unknown }: Ran, whole: Ran, { once = {} }: Script): void {
+  for (const call of unknown) expect(Object.keys(once), "calls that run once").toContain(call);
+  const differs = difference(without(story, unknown, once), without(whole.story, unknown, once));
+  if (differs) throw new Error(`the story differs: ${differs}`);
 }

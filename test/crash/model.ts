@@ -1,11 +1,40 @@
 import type { JsonObject } from "../../src/shared/rows.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
-import { holdAt, type Placed, type Scripted } from "../../src/standin/replies.ts";
+import {
+  holdAt,
+  type Placed,
+  type ReplyBlock,
+  type Scripted,
+  toolUse,
+} from "../../src/standin/replies.ts";
 import { standin } from "../api/cc/server.ts";
 
 /** Which request of the test file it was; the journal keeps it, and the response is known by it. */
 const NUMBER = "x-test-request";
+
+/**
+ * The stand-in is in the same process, so an object would ask it and read all of its answer in one
+ * step, and its end would undo what it wrote before. What goes to another machine and comes from
+ * there takes a step each.
+ */
+export const farAway = (): Promise<void> => scheduler.wait(0);
+
+function fromFarAway(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        await farAway();
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
 
 const inner = standin.fetch;
 const ids = new Map<string, string>();
@@ -15,11 +44,10 @@ const numbered: typeof inner = async (input, init) => {
   const number = String(count);
   const headers = new Headers(init?.headers);
   headers.set(NUMBER, number);
-  // A request to another machine leaves when what was written before it is on disk.
-  await scheduler.wait(0);
+  await farAway();
   const response = await inner(input, { ...init, headers });
   ids.set(number, response.headers.get("request-id") ?? "");
-  return response;
+  return response.body ? new Response(fromFarAway(response.body), response) : response;
 };
 Object.defineProperty(standin, "fetch", { value: numbered });
 
@@ -92,4 +120,17 @@ export class Hold {
     this.#open = true;
     this.#gate?.open();
   }
+}
+
+/** A call of a tool whose input comes in two pieces, however long it is. */
+export function call(name: string, input: JsonObject): ReplyBlock {
+  const json = JSON.stringify(input);
+  return toolUse(name, input, { deltas: [json.slice(0, 10), json.slice(10)] });
+}
+
+/** How many answers of the model the request has: which step of a round it asks for. */
+export function answersBefore({ body }: RecordedRequest): number {
+  // The stand-in has checked its form.
+  const { messages } = body as unknown as { messages: { role: string }[] };
+  return messages.filter(({ role }) => role === "assistant").length;
 }

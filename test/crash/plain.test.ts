@@ -3,7 +3,7 @@ import { reply, text, thinking } from "../../src/standin/replies.ts";
 import { matrix } from "./matrix.ts";
 import { Hold } from "./model.ts";
 
-matrix("plain text, and once more as JSON", { attached: 75, alone: 53 }, () => ({
+matrix("plain text, and once more as JSON", { attached: 79, alone: 57 }, () => ({
   answer: (asked) => text(`${asked} to you.`, { deltas: [asked, " to you."] }),
   async play(client) {
     await client.turn("Hello");
@@ -18,7 +18,7 @@ matrix("plain text, and once more as JSON", { attached: 75, alone: 53 }, () => (
 /** Events of the answer before its fourth delta. */
 const IN_THE_TEXT = 9;
 
-matrix("thinking, and a restart before the next turn", { attached: 84, alone: 58 }, () => {
+matrix("thinking, and a restart before the next turn", { attached: 87, alone: 61 }, () => {
   const hold = new Hold(IN_THE_TEXT);
   return {
     answer: (asked) =>

@@ -7,7 +7,7 @@ import { Hold } from "./model.ts";
 /** Events of an answer before its second delta. */
 const IN_THE_MIDDLE = 3;
 
-matrix("an interrupt in the middle", { attached: 58, alone: 41 }, () => {
+matrix("an interrupt in the middle", { attached: 62, alone: 45 }, () => {
   const hold = new Hold(IN_THE_MIDDLE);
   return {
     answer: (asked) =>
@@ -25,7 +25,7 @@ matrix("an interrupt in the middle", { attached: 58, alone: 41 }, () => {
   };
 });
 
-matrix("an interrupt while tools wait", { attached: 75, alone: 55 }, () => ({
+matrix("an interrupt while tools wait", { attached: 79, alone: 59 }, () => ({
   answer: (asked) =>
     asked.endsWith("Go on.")
       ? text("Without it.")
@@ -38,7 +38,7 @@ matrix("an interrupt while tools wait", { attached: 75, alone: 55 }, () => ({
   },
 }));
 
-matrix("a retry after 529", { attached: 46, alone: 33 }, () => {
+matrix("a retry after 529", { attached: 48, alone: 35 }, () => {
   let asked = 0;
   return {
     answer: () => {
@@ -47,6 +47,23 @@ matrix("a retry after 529", { attached: 46, alone: 33 }, () => {
     },
     async play(client) {
       await client.turn("Hello");
+    },
+  };
+});
+
+matrix("an interrupt that cancels the queue", { attached: 43, alone: 30 }, () => {
+  const hold = new Hold(IN_THE_MIDDLE);
+  return {
+    answer: () =>
+      reply({ blocks: [text("One two", { deltas: ["One", " two"] })], acts: hold.acts }),
+    async play(client) {
+      const first = await client.post("turns", { input: "Count" });
+      await client.reached(hold);
+      const second = await client.post("turns", { input: "And on" });
+      await client.call("POST", `${client.path}/interrupt`, { cancel_queued: true });
+      await first.end();
+      await second.end();
+      await client.idle();
     },
   };
 });

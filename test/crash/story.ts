@@ -7,6 +7,7 @@ import type { Json, JsonObject, Row, Usage } from "../../src/shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../../src/shared/view.ts";
 import { type Frame, get } from "../api/cc/server.ts";
 import type { Client } from "./client.ts";
+import { filesOf } from "./writes.ts";
 
 /** What a client can know of a session in the end. */
 export interface Story {
@@ -14,10 +15,12 @@ export interface Story {
   view: Json;
   /** What the API answers about it. */
   reads: Json[];
-  /** What became of each turn that was waited for. */
+  /** What became of each turn that was waited for, and each answer to a request that changes something. */
   ends: Json[];
   /** What each response showed. */
   responses: Json[][];
+  /** The files by their paths; none when the session was deleted. */
+  files: Record<string, string>;
 }
 
 /** An event of the history, as `GET /events` and the streams show it. */
@@ -52,14 +55,15 @@ export async function history(path: string): Promise<Told[]> {
 
 /**
  * Everything that a client can know, told without the names that depend on lost attempts. `session` is
- * what the API says of it; null when it was deleted.
+ * what the API says of it; null when it was deleted. `vague`: prompts may have other results of tools.
  */
 export async function story(
   client: Client,
   events: readonly Told[],
   session: JsonObject | null,
+  vague: boolean,
 ): Promise<Story> {
-  const names = new Names(events.some(({ type }) => type === "turn.interrupted"));
+  const names = new Names(vague || events.some(({ type }) => type === "turn.interrupted"));
   const plain = (all: readonly Json[]): Json[] => all.map((one) => names.plain(one));
   return {
     events: plain(
@@ -68,9 +72,10 @@ export async function story(
     // Plain data by construction; the interface has no index signature.
     view: names.plain(viewOf(events) as unknown as Json),
     reads: session ? plain([session, ...(await reads(client.path))]) : [],
-    ends: plain(client.ends.map((end) => ({ ...end }))),
+    ends: plain([...client.ends.map((end) => ({ ...end })), ...client.answers]),
     // Who has to connect again while the session is deleted sees nothing of its end.
     responses: session ? client.responses.map(({ frames }) => plain(shown(frames))) : [],
+    files: session ? await client.platform.inside(({ storage }) => filesOf(storage.sql)) : {},
   };
 }
 
@@ -92,6 +97,34 @@ async function reads(path: string): Promise<JsonObject[]> {
   ];
 }
 
+/** The calls of tools whose results are not known. */
+export const unknownCalls = ({ events }: Story): Set<string> =>
+  new Set(
+    events.flatMap((event) => {
+      const { type, data } = event as unknown as Told;
+      return type === "tool.completed" && data.status === "unknown" ? [String(data.id)] : [];
+    }),
+  );
+
+/** A story without the results of some calls, and without the files in the folders that are theirs. */
+export function without(
+  { events, files, ...story }: Story,
+  calls: ReadonlySet<string>,
+  folders: Readonly<Record<string, string>>,
+): Story {
+  const gone = [...calls].map((call) => folders[call] || call);
+  const isGone = (path: string) => gone.some((one) => path === one || path.startsWith(`${one}/`));
+  return {
+    ...story,
+    events: events.map((event) => {
+      const { type, data } = event as unknown as Told;
+      const told = type === "tool.completed" && calls.has(String(data.id));
+      return told ? { type, id: data.id ?? null } : event;
+    }),
+    files: Object.fromEntries(Object.entries(files).filter(([path]) => !isGone(path))),
+  };
+}
+
 /** An attempt that was lost or failed leaves rows that another run does not have. */
 function isLasting({ type, data = {} }: Told): boolean {
   if (type === "turn.retrying") return false;
@@ -104,6 +137,7 @@ function isLasting({ type, data = {} }: Told): boolean {
 const SHIFTING = new Set([
   "created_at",
   "updated_at",
+  "modified_at",
   "duration_ms",
   "ms",
   "usage",
@@ -117,13 +151,13 @@ const ID = /\b(turn|input)_(\d+)\b|\b(?:msg|call)_(\d+)_(\d+)\b|\bsess_[0-9A-Z]{
 
 /** Gives rows names by their order, which no lost attempt changes. */
 class Names {
-  /** A turn was interrupted, so a later prompt has what was kept of its text. */
-  readonly #interrupted: boolean;
+  /** A prompt has what was kept of an interrupted text, or a result that is not known. */
+  readonly #vague: boolean;
   readonly #inputs = new Map<string, number>();
   readonly #calls = new Map<string, number>();
 
-  constructor(interrupted: boolean) {
-    this.#interrupted = interrupted;
+  constructor(vague: boolean) {
+    this.#vague = vague;
   }
 
   plain(value: Json): Json {
@@ -144,7 +178,7 @@ class Names {
     // As the API shows it.
     const figures = usage as unknown as Usage;
     const { output_tokens } = figures;
-    return this.#interrupted
+    return this.#vague
       ? { output_tokens }
       : { output_tokens, prompt_tokens: promptTokens(figures) };
   }
@@ -170,7 +204,7 @@ export const viewOf = (events: readonly Told[]): View =>
 const eventOf = ({ type, turn_id, data }: Told): Event =>
   ({ type, turn: turn_id, data }) as unknown as Event;
 
-const DELTAS = new Set(["assistant.delta", "thinking.delta", "tool_call.delta"]);
+const DELTAS = new Set(["assistant.delta", "thinking.delta", "tool_call.delta", "tool.output"]);
 /** Frames that stand only at the end of a response. */
 const FLAT = new Set(["turn.response", "done", "error"]);
 
@@ -179,7 +213,9 @@ const FLAT = new Set(["turn.response", "done", "error"]);
  * what was shown of a block while it was written is the beginning of it.
  */
 export function checkFrames(frames: readonly Frame[], events: readonly Told[], what: string): View {
-  const cursors = frames.map(({ id = "" }) => id);
+  // What a tool prints has the cursor of the row before it, and is not kept.
+  const lasting = frames.filter(({ event }) => event !== "tool.output");
+  const cursors = lasting.map(({ id = "" }) => id);
   for (const [i, cursor] of cursors.entries()) {
     const before = cursors[i - 1];
     if (before !== undefined && order(before) >= order(cursor)) {
@@ -190,7 +226,7 @@ export function checkFrames(frames: readonly Frame[], events: readonly Told[], w
   const texts = new Map<string, string>();
   const seen = new Set<number>();
   let view = EMPTY_VIEW;
-  for (const { event = "", data } of frames) {
+  for (const { event = "", data } of lasting) {
     if (FLAT.has(event)) continue;
     // Everything else has the form of an event.
     const told = data as unknown as Told;

@@ -3,7 +3,7 @@ import { text, toolUse } from "../../src/standin/replies.ts";
 import { functionTool } from "../api/cc/server.ts";
 import { matrix } from "./matrix.ts";
 
-matrix("two parallel client tools", { attached: 70, alone: 51 }, () => ({
+matrix("two parallel client tools", { attached: 73, alone: 54 }, () => ({
   answer: (asked) =>
     asked === "How is it?"
       ? [text("I look."), toolUse("weather", { city: "Oslo" }), toolUse("clock", {})]
@@ -15,9 +15,9 @@ matrix("two parallel client tools", { attached: 70, alone: 51 }, () => ({
   },
 }));
 
-const STEPS = 5;
+const STEPS = 3;
 
-matrix("a round of five steps", { attached: 146, alone: 105 }, () => ({
+matrix("a round of three steps", { attached: 94, alone: 69 }, () => ({
   answer(asked) {
     const step = asked === "Count" ? 1 : Number(asked) + 1;
     return step < STEPS ? toolUse("count", { step }) : text(`Counted to ${step}.`);

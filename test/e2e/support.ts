@@ -45,13 +45,13 @@ export class World {
     this.client = new Client(server.url);
   }
 
-  static async create(): Promise<World> {
+  static async create(more: Variables = {}): Promise<World> {
     const standin = createStandin();
     const upstream = await startStandinServer({ standin });
     onTestFinished(() => upstream.close());
     onTestFinished(() => expect(standin.unexpectedRefusals()).toEqual([]));
     const data = await dataFolder();
-    const variables = { ANTHROPIC_API_KEY: "sk-test", ANTHROPIC_BASE_URL: upstream.url };
+    const variables = { ANTHROPIC_API_KEY: "sk-test", ANTHROPIC_BASE_URL: upstream.url, ...more };
     return new World(standin, data, variables, await startedServer(data, variables));
   }
 

@@ -41,6 +41,14 @@ export function results(texts: Record<string, string>): CommandOf<"results"> {
   return { kind: "results", results: list, options: OPTIONS, limits: LIMITS, hash };
 }
 
+/** Answers by the ids of the calls that wait for one. */
+export const confirmations = (answers: Record<string, boolean>): CommandOf<"confirmations"> => ({
+  kind: "confirmations",
+  confirmations: Object.entries(answers).map(([tool, allow]) => ({ tool, allow })),
+  limits: LIMITS,
+  hash: `hash of ${JSON.stringify(answers)}`,
+});
+
 export const interrupt = (
   cancel_queued = false,
   sent_at = clock.now(),

@@ -8,10 +8,12 @@ import type { Session } from "../../src/session/session.ts";
 import type { RowType } from "../../src/shared/rows.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import { holdAt, reply, text, toolUse } from "../../src/standin/replies.ts";
+import { builtinToolset } from "../../src/tools/registry.ts";
 import { type TestSession, useSessions } from "../support/sessions.ts";
 import {
   broughtBy,
   cancel,
+  confirmations,
   interrupt,
   message,
   rest,
@@ -87,6 +89,20 @@ const awaiting = async (): Promise<Place> => {
   return place;
 };
 
+/** The calls `call_3_0` and `call_3_1` of built-in tools wait for a confirmation. */
+const asking = async (): Promise<Place> => {
+  const place = await idle();
+  const calls = ["a", "b"].map((file_path) => toolUse("Write", { file_path, content: "x" }));
+  sessions.answer(() => (sessions.requests.length === 1 ? calls : text("later")));
+  const permissions = { mode: "default" as const, allow: [], ask: [], deny: [] };
+  const own = { toolset: builtinToolset(), permissions };
+  const asked = message("go");
+  const options = { ...asked.options, ...own };
+  await place.session.stub.submit(submissionOf({ ...asked, options }));
+  await place.session.reader.row("outcome");
+  return place;
+};
+
 type Case = [name: string, place: () => Promise<Place>, command: () => Command, wrote: RowType[]];
 
 const BOTH = { call_3_1: "two", call_3_0: "one" };
@@ -105,6 +121,20 @@ const CASES: Record<Command["kind"], Case[]> = {
   results: [
     ["all results", awaiting, () => results(BOTH), ["tool.ended", "tool.ended"]],
     ["a part of the results", awaiting, () => results({ call_3_1: "one" }), ["tool.ended"]],
+  ],
+  confirmations: [
+    [
+      "all confirmations",
+      asking,
+      () => confirmations({ call_3_0: true, call_3_1: true }),
+      ["tool.confirmed", "tool.confirmed"],
+    ],
+    [
+      "a part of the confirmations",
+      asking,
+      () => confirmations({ call_3_1: false }),
+      ["tool.confirmed"],
+    ],
   ],
   interrupt: [
     ["an interrupt", running, () => interrupt(), ["interrupt"]],

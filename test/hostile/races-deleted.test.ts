@@ -37,6 +37,10 @@ afterEach(() => clock.restore());
 
 const tools = [functionTool("look")];
 
+const FORM =
+  '--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nx\r\n--B--\r\n';
+const EMPTY_ARCHIVE = `PK\x05\x06${"\0".repeat(18)}`;
+
 /** Bodies that are right, by route: a wrong one would be refused before the session is asked. */
 const BODIES: Record<string, unknown[]> = {
   "PATCH /api/sessions/:id": [{ title: "x" }, {}],
@@ -54,7 +58,23 @@ const BODIES: Record<string, unknown[]> = {
     { results: [{ tool_call_id: "call_3_0", content: "x" }] },
     { results: [{ tool_call_id: "call_3_0", content: "x" }], stream: true },
   ],
+  "POST /api/sessions/:id/confirmations": [
+    { confirmations: [{ tool_call_id: "call_3_0", decision: "allow" }] },
+    { confirmations: [{ tool_call_id: "call_3_0", decision: "deny" }], stream: true },
+  ],
   "POST /api/sessions/:id/stream-ticket": [{}],
+  // The second is longer than what is held to be sent again.
+  "PUT /api/sessions/:id/files/*": ["x", "long text ".repeat(200_000)],
+  "POST /api/sessions/:id/files": [FORM],
+  "POST /api/sessions/:id/files/zip": [EMPTY_ARCHIVE],
+  "POST /api/sessions/:id/files/move": [{ from: "a.txt", to: "b.txt" }],
+  "POST /api/sessions/:id/files/directories": [{ path: "a" }],
+  "POST /api/sessions/:id/files/git": [{ url: "https://git.example/repo.git" }],
+};
+
+const TYPES: Record<string, string> = {
+  "POST /api/sessions/:id/files": "multipart/form-data; boundary=B",
+  "POST /api/sessions/:id/files/zip": "application/zip",
 };
 
 /** Every request that names a session, for the one at `session`. */
@@ -72,13 +92,16 @@ const pathOf = (pattern: string, session: string): string =>
     .replace("/api/sessions/:id", session)
     .replace(":turn", "turn_2")
     .replace(":input", "input_2")
-    .replace(":sha256", "a".repeat(64));
+    .replace(":sha256", "a".repeat(64))
+    .replace("*", "a.txt");
 
 /** Asks everything of a session, and nothing of it is there. */
 async function checkNowhere(session: string): Promise<void> {
   for (const { route, method, path, body } of PROBES) {
     for (const headers of [{}, { "idempotency-key": "k", "last-event-id": "0" }]) {
-      const response = await send(method, pathOf(path, session), body, headers);
+      const type = TYPES[route];
+      const all = { ...headers, ...(type ? { "content-type": type } : {}) };
+      const response = await send(method, pathOf(path, session), body, all);
       expect(response.status, `${route} ${JSON.stringify(body)?.slice(0, 80)}`).toBe(404);
       expect(await response.json()).toMatchObject({ error: { code: "not_found" } });
     }
@@ -115,13 +138,16 @@ test("a session that never was", async () => {
   expect(await left(session)).toEqual(NOTHING);
 });
 
-/** A session with everything: turns, an image, a result, a ticket, and a call that waits. */
+/** A session with everything: turns, an image, a result, files, a ticket, and a call that waits. */
 async function lived(): Promise<{ session: string; ticket: string }> {
   const session = await newSession({ title: "Lived" });
   standin.script(text("Nice."), [toolUse("look", {}), toolUse("look", {})]);
   const input = [imageBlock(pngBytes(10_000))];
   await post(`${session}/turns`, { input }, { "idempotency-key": "k" });
   await post(`${session}/turns`, { input: "Look", tools });
+  const key = { "idempotency-key": "k" };
+  expect((await send("PUT", `${session}/files/a.txt`, "x")).status).toBe(201);
+  expect((await post(`${session}/files/directories`, { path: "a" }, key)).status).toBe(201);
   const { url } = await (await post(`${session}/stream-ticket`)).json<{ url: string }>();
   return { session, ticket: url };
 }
@@ -222,6 +248,14 @@ const RACED: [name: string, status: number[], ask: (session: string) => Promise<
   ["another deletion", [200, 404], (session) => send("DELETE", session)],
   ["a ticket", [200, 404], (session) => post(`${session}/stream-ticket`)],
   ["a page", [200, 404], (session) => get(`${session}/events`)],
+  ["an upload", [201, 404], (session) => send("PUT", `${session}/files/b.txt`, "x")],
+  [
+    "a large upload",
+    [201, 404],
+    (session) => send("PUT", `${session}/files/b.txt`, "long text ".repeat(200_000)),
+  ],
+  ["a folder", [201, 404], (session) => post(`${session}/files/directories`, { path: "a" })],
+  ["an archive of the files", [200, 404], (session) => get(`${session}/files.zip`)],
 ];
 
 test.each(RACED)("%s at once with the deletion", async (_, expected, ask) => {
