@@ -6,7 +6,7 @@ export const now = (): number => performance.timeOrigin + performance.now();
 /** What the benchmarks read of the frames of both APIs. */
 export interface Payload {
   /** Ledge: the event. */
-  data?: { id?: string; text?: string; output_text?: string };
+  data?: { id?: string; text?: string; output_text?: string; status?: string };
   /** Messages API: a piece of a block, and the start of one. */
   delta?: { type?: string; text?: string; partial_json?: string };
   content_block?: { type: string; id?: string; name?: string };

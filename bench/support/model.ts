@@ -15,6 +15,7 @@ import {
 } from "../../src/standin/replies.ts";
 import { type StandinServer, startStandinServer } from "../../src/standin/server.ts";
 import { createStandin } from "../../src/standin/standin.ts";
+import type { JsonObject } from "../../src/standin/wire.ts";
 
 /** How the stand-in answers: the JSON text of a prompt. */
 export interface Script {
@@ -24,6 +25,8 @@ export interface Script {
   thinking?: number;
   /** Calls of the tool `look` to make, one per model call, before the answer. */
   rounds?: number;
+  /** Calls of other tools to make instead, one per model call. */
+  calls?: readonly { name: string; input: JsonObject }[];
   /** Milliseconds before each delta. */
   pace?: number;
   /** UTF-16 units per delta; 16 is about four tokens. */
@@ -65,14 +68,17 @@ function answer(request: RecordedRequest, gate: Gate | undefined): Scripted {
   const { script, results } = read(request.body);
   const { pace = 0, delta = 16 } = script;
   const body = words(script.words);
-  const calls = script.rounds !== undefined && results < script.rounds;
-  const blocks = calls
-    ? [toolUse(LOOK.name, { what: `round ${results}` })]
+  const looks = Array.from({ length: script.rounds ?? 0 }, (_, n) => look(n));
+  const call = (script.calls ?? looks)[results];
+  const blocks = call
+    ? [toolUse(call.name, call.input)]
     : [text(arrived + body, { deltas: [arrived, ...slices(body, delta)] })];
   const before = script.thinking ? [thinking(words(script.thinking))] : [];
   const acts = gate ? [holdAt("request", gate)] : [];
   return reply({ blocks: [...before, ...blocks], pace, deltaSize: delta, acts });
 }
+
+const look = (round: number) => ({ name: LOOK.name, input: { what: `round ${round}` } });
 
 const slices = (whole: string, size: number): string[] =>
   Array.from({ length: Math.ceil(whole.length / size) }, (_, n) =>

@@ -74,11 +74,11 @@ export class DirectClient {
   }
 
   /** Calls until the model asks for no more tools; answers each call with `result`. */
-  async toolTurn(script: Script, result: string): Promise<void> {
+  async toolTurn(script: Script, result: string, tools: object[] = [LOOK]): Promise<void> {
     this.#messages.push({ role: "user", content: prompt(script) });
     for (;;) {
       let id: string | undefined;
-      for await (const { data } of this.#call([LOOK])) {
+      for await (const { data } of this.#call(tools)) {
         if (data.content_block?.type === "tool_use") id = data.content_block.id;
       }
       if (id === undefined) return;
