@@ -1,4 +1,7 @@
 /** The git library is one for all sessions of an isolate. */
+// Here, and not on first use: the test setup loads a module for the object that asks first.
+import "isomorphic-git";
+import "just-bash";
 import { expect, test } from "vitest";
 import { ToolBench, textOf } from "./context.ts";
 import { gitServer, servedRepository } from "./git-server.ts";
