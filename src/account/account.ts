@@ -1,13 +1,32 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import { clock } from "../shared/clock.ts";
+import { readConfig } from "../shared/config.ts";
+import { dayOf, type LedgerEntry } from "../shared/ledger.ts";
 import type { SessionSummary } from "../shared/summary.ts";
+import { type HeldLease, LeaseTable } from "./lease-table.ts";
+import {
+  type Asked,
+  type BudgetPosition,
+  type OutstandingLease,
+  positions,
+  type Spent,
+  share,
+} from "./leases.ts";
 import { hasSchema, makeSchema } from "./schema.ts";
+import { NOTHING_USED, UsageLedger, type UsagePage, type UsageQuery } from "./usage.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Expired keys that one new key takes out: more than come in, and few enough to cost nothing. */
 const PURGE = 4;
+
+/** What a session says that was written before there were leases. */
+const NO_LEASE = { n: 0, held: false };
+
+const NOTHING_SPENT: Spent = { day: 0, month: 0, total: 0 };
+
+const NO_USAGE: UsagePage = { rows: [], more: false, totals: NOTHING_USED };
 
 /** Sorts behind every ULID. */
 const AFTER_ALL = "~";
@@ -19,6 +38,17 @@ export type Reservation =
 
 /** `deleted`: the session has a tombstone, which nothing revives. */
 export type ReportResult = { kind: "stored" } | { kind: "stale" } | { kind: "deleted" };
+
+/** The answer to a session's wish to spend. */
+export type Grant =
+  | { kind: "granted"; n: number; ceiling_usd: number; expires_at: number; keep: boolean }
+  | { kind: "refused"; budget: BudgetPosition }
+  /** Something newer was said since this was asked. */
+  | { kind: "stale" };
+
+export interface AccountUsage extends UsagePage {
+  budgets: BudgetPosition[];
+}
 
 export interface SessionPage {
   /** Newest first. */
@@ -39,12 +69,18 @@ type FinalFigures = Pick<
  */
 export class Account extends DurableObject<Env> {
   readonly #sql: SqlStorage;
+  readonly #ledger: UsageLedger;
+  readonly #leases: LeaseTable;
   #ready: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
+    this.#ledger = new UsageLedger(this.#sql);
+    this.#leases = new LeaseTable(this.#sql);
     this.#ready = hasSchema(this.#sql);
+    // An account of an older version lacks some tables.
+    if (this.#ready) makeSchema(this.#sql);
   }
 
   /**
@@ -88,11 +124,16 @@ export class Account extends DurableObject<Env> {
     return { kind: "new", session: newSession };
   }
 
-  /** Takes what a session says of itself, unless something newer is known. Writes one row. */
-  report(summary: SessionSummary): ReportResult {
+  /**
+   * Takes what a session says of itself, unless something newer is known. Writes one row, and one for
+   * each of the entries that is news.
+   */
+  report(summary: SessionSummary, entries: readonly LedgerEntry[] = []): ReportResult {
     this.#prepare();
     const { session, seq } = summary;
+    this.#ledger.put(session, entries, dayOf(clock.now()));
     if (this.#isDeleted(session)) return { kind: "deleted" };
+    this.#leases.told(session, summary.lease ?? NO_LEASE, clock.now());
     const known = this.#sql
       .exec<{ seq: number }>("SELECT seq FROM session WHERE id = ?", session)
       .toArray()[0];
@@ -126,10 +167,48 @@ export class Account extends DurableObject<Env> {
     };
   }
 
+  /**
+   * Lets a session spend. `summary` and `entries` are its report as of now: what it has spent is
+   * counted before it gets more. Asked again, it answers the same.
+   */
+  lease(summary: SessionSummary, entries: readonly LedgerEntry[], asked: Asked): Grant {
+    const now = clock.now();
+    const { session, lease, spent_usd } = summary;
+    if (this.report(summary, entries).kind === "deleted") return { kind: "stale" };
+    const known = this.#leases.of(session);
+    if (known && known.n > lease.n) {
+      // Either the answer was lost, or this question comes late and nobody reads the answer.
+      const repeated = known.n === lease.n + 1 && now < known.expires_at;
+      return repeated ? granted(known) : { kind: "stale" };
+    }
+    if (!known && this.#newestLease(session) > lease.n) return { kind: "stale" };
+    const others = this.#leases.outstanding(session);
+    const budgets = this.#positions(others, now);
+    const shared = share(budgets, asked);
+    if (shared.kind === "refused") return shared;
+    // Should the answer be lost, the session goes on under the lease that it has.
+    const ceiling_usd = Math.max(spent_usd + shared.amount_usd, known?.ceiling_usd ?? 0);
+    return granted(this.#leases.put(session, { ceiling_usd, keep: shared.keep }, lease.n + 1, now));
+  }
+
+  /** What was used in a period, and where the budgets stand. */
+  usage(query: UsageQuery): AccountUsage {
+    const now = clock.now();
+    if (!this.#ready) return { ...NO_USAGE, budgets: this.#limits([], NOTHING_SPENT, now) };
+    const page = this.#ledger.page(query);
+    return { ...page, budgets: this.#positions(this.#leases.outstanding(null), now) };
+  }
+
   /** Takes a session out of the list for good and keeps its final figures. */
-  remove(session: string, final: SessionSummary): { kind: "removed" } {
+  remove(
+    session: string,
+    final: SessionSummary,
+    entries: readonly LedgerEntry[] = [],
+  ): { kind: "removed" } {
     this.#prepare();
+    this.#ledger.put(session, entries, dayOf(clock.now()));
     if (this.#isDeleted(session)) return { kind: "removed" };
+    this.#leases.remove(session);
     const { surface, model, turn_count, usage, cost_usd, created_at } = final;
     const figures: FinalFigures = { surface, model, turn_count, usage, cost_usd, created_at };
     this.#sql.exec("DELETE FROM session WHERE id = ?", session);
@@ -147,6 +226,23 @@ export class Account extends DurableObject<Env> {
     return this.#ready && this.#isDeleted(session);
   }
 
+  #positions(outstanding: readonly OutstandingLease[], now: number): BudgetPosition[] {
+    return this.#limits(outstanding, this.#ledger.spent(dayOf(now)), now);
+  }
+
+  #limits(outstanding: readonly OutstandingLease[], spent: Spent, now: number): BudgetPosition[] {
+    const result = readConfig(this.env);
+    // With a wrong configuration nothing is served, so nothing is spent.
+    const budgets = result.ok ? result.config.budgets : { day: 0, month: 0, total: 0 };
+    return positions(budgets, spent, outstanding, now);
+  }
+
+  /** Number of the newest lease that the session has said to know. */
+  #newestLease(session: string): number {
+    const query = "SELECT json_extract(summary, '$.lease.n') AS n FROM session WHERE id = ?";
+    return this.#sql.exec<{ n: number | null }>(query, session).toArray()[0]?.n ?? 0;
+  }
+
   #prepare(): void {
     if (this.#ready) return;
     makeSchema(this.#sql);
@@ -157,3 +253,5 @@ export class Account extends DurableObject<Env> {
     return this.#sql.exec("SELECT 1 FROM tombstone WHERE id = ?", session).toArray().length > 0;
   }
 }
+
+const granted = (lease: HeldLease): Grant => ({ kind: "granted", ...lease });

@@ -1,7 +1,10 @@
 import type { Env } from "../env.ts";
 import type { Account } from "./account.ts";
 
-type Methods = Pick<Account, "reserve" | "report" | "list" | "remove" | "isDeleted">;
+type Methods = Pick<
+  Account,
+  "reserve" | "report" | "lease" | "usage" | "list" | "remove" | "isDeleted"
+>;
 
 /** The methods of an account's object, as a caller on the other side sees them. */
 export type AccountClient = {
@@ -21,6 +24,8 @@ export function accountOf(env: Pick<Env, "ACCOUNT">, id: string): AccountClient 
   return {
     reserve: (...args) => stub().reserve(...args),
     report: (...args) => stub().report(...args),
+    lease: (...args) => stub().lease(...args),
+    usage: (...args) => stub().usage(...args),
     list: (...args) => stub().list(...args),
     remove: (...args) => stub().remove(...args),
     isDeleted: (...args) => stub().isDeleted(...args),

@@ -5,6 +5,22 @@
  * A written row is what storage costs, so no table has a secondary index, and none has a hidden
  * rowid beside its key (`WITHOUT ROWID`; a text key on a rowid table bills two rows for one).
  */
+const FIGURES = `
+  calls INTEGER NOT NULL,
+  turns INTEGER NOT NULL,
+  -- Tokens: fresh, written for five minutes and for an hour, read, and of the answers.
+  fresh INTEGER NOT NULL,
+  write_5m INTEGER NOT NULL,
+  write_1h INTEGER NOT NULL,
+  read INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  thinking INTEGER NOT NULL,
+  searches INTEGER NOT NULL,
+  -- US dollars of the calls with a price, the part that is an estimate, and the calls without one.
+  cost REAL NOT NULL,
+  estimated REAL NOT NULL,
+  unpriced INTEGER NOT NULL,`;
+
 const TABLES = `
 CREATE TABLE IF NOT EXISTS session (
   -- The session's ULID. It begins with the time of creation, so the order of the key is the
@@ -42,6 +58,40 @@ CREATE TABLE IF NOT EXISTS key (
   -- When, in milliseconds since the epoch: a key is kept for 24 hours from there.
   at INTEGER NOT NULL,
   PRIMARY KEY (day, key)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS usage (
+  -- What one session used of one model on one day, as the session last said it. The day leads, so
+  -- that a period is a range of the key.
+  day INTEGER NOT NULL,
+  session TEXT NOT NULL,
+  model TEXT NOT NULL,
+  -- The row of the session's log up to which the figures count: a higher one replaces them.
+  seq INTEGER NOT NULL,
+${FIGURES}
+  PRIMARY KEY (day, session, model)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS closed (
+  -- The sums of a day that is over, so that no budget and no list adds up sessions for ever. A day
+  -- is closed once, when later ones have begun; what is reported of it afterwards is added.
+  day INTEGER NOT NULL,
+  model TEXT NOT NULL,
+${FIGURES}
+  PRIMARY KEY (day, model)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS lease (
+  -- The session that may spend.
+  session TEXT PRIMARY KEY,
+  -- Counts the session's leases.
+  n INTEGER NOT NULL,
+  -- What the session may have cost in all its life.
+  ceiling REAL NOT NULL,
+  -- Under it no call begins from here on, in milliseconds since the epoch.
+  expires_at INTEGER NOT NULL,
+  -- It outlives its turn: 1 or 0.
+  keep INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 `;
 

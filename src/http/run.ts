@@ -43,7 +43,11 @@ export interface Run extends Answering {
 }
 
 /** Codes of failures that waiting mends, and for how long a client should, in seconds. */
-const RETRY_AFTER: Readonly<Record<string, number>> = { rate_limited: 30, overloaded: 10 };
+const RETRY_AFTER: Readonly<Record<string, number>> = {
+  rate_limited: 30,
+  overloaded: 10,
+  budget_unavailable: 5,
+};
 
 type Admitted = Extract<SubmitAnswer, { ok: true }>;
 

@@ -26,6 +26,7 @@ const ADVICE: Readonly<Record<FinalCode, string | null>> = {
   too_large: "Send fewer or smaller images and documents, or start a new session.",
   context_overflow: "Start a new session, or switch to a model with a larger window.",
   thinking_rejected: "Send it again, or start a new session.",
+  compaction_rejected: "Send it again, or start a new session.",
   server_tool_rejected: "Send it again, or set SERVER_TOOLS to none.",
   container_rejected: "Send it again.",
   tool_change_rejected: "Send it with the tools of the turn before, or start a new session.",

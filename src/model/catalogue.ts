@@ -2,12 +2,11 @@
  * What each model takes and refuses. The rules shape requests (request.ts), contexts and limits;
  * nothing else in the project tests for a model's name.
  */
-import { type Price, priceOf, undated } from "./prices.ts";
+import type { Effort, ModelFacts } from "../shared/settings.ts";
+import { undated } from "./prices.ts";
 
 /** Used where neither the session nor the configuration names a model. */
 export const DEFAULT_MODEL = "claude-sonnet-5-5";
-
-type Effort = "low" | "medium" | "high" | "xhigh" | "max";
 
 type Thinking =
   /** Adaptive, and cannot be turned off. */
@@ -19,7 +18,9 @@ type Thinking =
   | { kind: "adaptive"; on: boolean; off: "disabled" | "between_tools"; budget: boolean }
   /** Only with a token budget, off unless asked for. */
   | { kind: "budget" }
-  /** Nothing is known, so the parameter is left out. */
+  /** The model does not think. */
+  | { kind: "none" }
+  /** Nothing is known, so the parameter is sent only where it was asked for, and as it was. */
   | { kind: "unknown" };
 
 export interface Retirement {
@@ -40,8 +41,14 @@ export interface ModelRules {
   /** Greatest `max_tokens`. */
   max_output: number;
   thinking: Thinking;
+  /** Greatest effort at which thinking may be disabled; null where every one will do. */
+  disabled_up_to: Effort | null;
   /** Levels of `output_config.effort`; empty where the model has none. */
   effort: readonly Effort[];
+  /** `speed: "fast"`: the model does not have it, or only with a beta header, or has it. */
+  fast: "no" | "beta" | "yes";
+  /** Takes `output_config.format`. */
+  structured_outputs: boolean;
   /** `tool_choice` may be `any` or `tool`. */
   forced_tool_choice: boolean;
   /** Takes `role: "system"` messages behind the newest user message. */
@@ -50,6 +57,8 @@ export interface ModelRules {
   tool_changes: boolean;
   /** The API runs its own tools for it: web search and code execution. */
   server_tools: boolean;
+  /** The API compacts its conversations on demand. */
+  compaction: boolean;
   /** Thinking is bound to the prefix before it: after any rewrite all of it must be left out. */
   preserved_thinking: boolean;
   /** The last message may be a partial one of the assistant. */
@@ -70,11 +79,15 @@ const CURRENT = {
   context_window: 1_000_000,
   max_output: 128_000,
   thinking: { kind: "always" },
+  disabled_up_to: null,
   effort: UP_TO_MAX,
+  fast: "no",
+  structured_outputs: true,
   forced_tool_choice: true,
   system_messages: true,
   tool_changes: true,
   server_tools: true,
+  compaction: true,
   preserved_thinking: false,
   prefill: false,
   cache_minimum: null,
@@ -94,6 +107,7 @@ const EXTENDED = {
   thinking: { kind: "budget" },
   effort: [],
   prefill: true,
+  compaction: false,
 } satisfies Partial<ModelRules>;
 
 const ADAPTIVE_ON = { kind: "adaptive", on: true, off: "disabled", budget: false } as const;
@@ -112,9 +126,26 @@ const ENTRIES: Record<string, Entry> = {
   "claude-mythos-5-1": { name: "Claude Mythos 5.1", ...BOUND },
   "claude-fable-5": { name: "Claude Fable 5", cache_minimum: 512 },
   "claude-mythos-5": { name: "Claude Mythos 5", preserved_thinking: true, cache_minimum: 512 },
-  "claude-opus-5-5": { name: "Claude Opus 5.5", aliases: ["opus"], ...BOUND, cache_minimum: 512 },
-  "claude-opus-5": { name: "Claude Opus 5", thinking: ADAPTIVE_ON, cache_minimum: 512 },
-  "claude-opus-4-8": { name: "Claude Opus 4.8", thinking: ADAPTIVE_OFF, cache_minimum: 1_024 },
+  "claude-opus-5-5": {
+    name: "Claude Opus 5.5",
+    aliases: ["opus"],
+    ...BOUND,
+    fast: "yes",
+    cache_minimum: 512,
+  },
+  "claude-opus-5": {
+    name: "Claude Opus 5",
+    thinking: ADAPTIVE_ON,
+    disabled_up_to: "high",
+    fast: "beta",
+    cache_minimum: 512,
+  },
+  "claude-opus-4-8": {
+    name: "Claude Opus 4.8",
+    thinking: ADAPTIVE_OFF,
+    fast: "beta",
+    cache_minimum: 1_024,
+  },
   "claude-opus-4-7": {
     name: "Claude Opus 4.7",
     thinking: ADAPTIVE_OFF,
@@ -187,6 +218,7 @@ const UNKNOWN = {
   context_window: 200_000,
   max_output: 32_000,
   server_tools: false,
+  compaction: false,
   thinking: { kind: "unknown" },
   effort: [],
 } satisfies Omit<ModelRules, "id" | "name" | "known">;
@@ -217,10 +249,38 @@ export function resolveModel(name: string): string {
   return lower.startsWith("claude-") ? lower.replaceAll(".", "-") : bare;
 }
 
-/** The rules of a resolved id; those of an unknown id are careful ones with `known: false`. */
-export function rulesOf(id: string): ModelRules {
+/**
+ * The rules of a resolved id. Those of an id that is not in the table are careful ones with
+ * `known: false`, and say what `facts`, the API's own word on the model, does.
+ */
+export function rulesOf(id: string, facts: ModelFacts | null = null): ModelRules {
   const rules = BY_ID.get(undated(id));
-  return rules ? { ...rules, id } : { ...UNKNOWN, id, name: id, known: false };
+  if (rules) return { ...rules, id };
+  const careful = { ...UNKNOWN, id, name: id, known: false };
+  return facts ? { ...careful, ...rulesFrom(facts) } : careful;
+}
+
+/** What the API tells of a model. The other rules it does not tell, so they stay careful. */
+function rulesFrom(facts: ModelFacts): Partial<ModelRules> {
+  return {
+    name: facts.name,
+    context_window: facts.max_input_tokens ?? UNKNOWN.context_window,
+    max_output: facts.max_tokens ?? UNKNOWN.max_output,
+    thinking: facts.thinking ? thinkingFrom(facts.thinking) : UNKNOWN.thinking,
+    disabled_up_to: "high",
+    effort: facts.effort,
+    server_tools: facts.server_tools,
+    structured_outputs: facts.structured_outputs,
+  };
+}
+
+function thinkingFrom(types: NonNullable<ModelFacts["thinking"]>): Thinking {
+  const takes = (type: (typeof types)[number]) => types.includes(type);
+  if (!takes("adaptive")) return takes("enabled") ? { kind: "budget" } : { kind: "none" };
+  const off = (["disabled", "between_tools"] as const).find(takes);
+  // Every model since token budgets were given up thinks unless it is told otherwise.
+  if (off) return { kind: "adaptive", on: !takes("enabled"), off, budget: takes("enabled") };
+  return { kind: "always" };
 }
 
 /**
@@ -231,64 +291,4 @@ export function retiredAt(id: string, at: number): Retirement | null {
   const base = undated(id);
   const retirement = BY_ID.get(base)?.retirement ?? GONE[base] ?? null;
   return retirement !== null && at >= Date.parse(retirement.date) ? retirement : null;
-}
-
-/** An entry of CC API's model list. */
-export interface ListedModel {
-  id: string;
-  name: string;
-  /** Tokens. */
-  context_length: number;
-  /** Tokens. */
-  max_completion_tokens: number;
-  /** US dollars per token as decimal strings; absent when the model has no price. */
-  pricing?: { prompt: string; completion: string; cache_read: string; cache_write: string };
-}
-
-/**
- * The entries of `GET /api/models`, each model under its API id and under the dotted
- * `anthropic/…` alias, because clients look their configured name up by text.
- *
- * @param configured names from the configuration, in the order wanted; null lists every model
- *   that is served at `at` (milliseconds since the epoch)
- */
-export function listModels(configured: readonly string[] | null, at: number): ListedModel[] {
-  const ids =
-    configured?.map(resolveModel) ??
-    MODELS.filter(({ id }) => retiredAt(id, at) === null).map(({ id }) => id);
-  return [...new Set(ids)].flatMap((id) => {
-    const entry = listed(rulesOf(id), priceOf(id, at, 0));
-    const alias = dottedAlias(id);
-    return alias === null ? [entry] : [entry, { ...entry, id: alias }];
-  });
-}
-
-function listed(rules: ModelRules, price: Price | null): ListedModel {
-  const entry = {
-    id: rules.id,
-    name: rules.name,
-    context_length: rules.context_window,
-    max_completion_tokens: rules.max_output,
-  };
-  if (price === null) return entry;
-  return {
-    ...entry,
-    pricing: {
-      prompt: perToken(price.input),
-      completion: perToken(price.output),
-      cache_read: perToken(price.cache_read),
-      cache_write: perToken(price.cache_write_5m),
-    },
-  };
-}
-
-/** Dollars per million tokens as dollars per token, without an exponent. */
-function perToken(perMillion: number): string {
-  return (perMillion / 1_000_000).toFixed(12).replace(/\.?0+$/, "");
-}
-
-/** `claude-opus-4-6` → `anthropic/claude-opus-4.6`; null for an id of another form. */
-function dottedAlias(id: string): string | null {
-  if (!id.startsWith("claude-")) return null;
-  return `anthropic/${id.replace(/^(claude-[a-z]+-\d+)-(\d{1,2})(?=-|$)/, "$1.$2")}`;
 }

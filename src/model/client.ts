@@ -38,7 +38,7 @@ export interface StreamOptions {
   stallMs?: number;
 }
 
-const ANTHROPIC = "https://api.anthropic.com";
+export const ANTHROPIC = "https://api.anthropic.com";
 
 /** Far above the longest answer: what sends more does not end, and would fill the memory. */
 const MAX_STREAM_BYTES = 32_000_000;

@@ -1,30 +1,11 @@
 /** List prices of the Messages API, and what a call costs by them. */
+import type { DatedPrice, Price, PriceTable } from "../shared/price.ts";
 import type { Usage } from "../shared/rows.ts";
 
-/** US dollars per million tokens. */
-export interface Price {
-  input: number;
-  cache_write_5m: number;
-  cache_write_1h: number;
-  cache_read: number;
-  output: number;
-}
-
-interface DatedPrice extends Price {
-  /** First day of the price, `YYYY-MM-DD` in UTC; absent: since the model's release. */
-  since?: string;
-  /** The price holds for prompts of more tokens than this; absent: for all. */
-  above?: number;
-}
-
-/** By undated model id. Of a model's entries the last one that applies is the price. */
-export type PriceTable = Readonly<Record<string, readonly DatedPrice[]>>;
+export type { Price, PriceTable };
 
 /** What a call's usage tells beyond the token counts that a row keeps. */
-export type PricedUsage = Usage & {
-  /** Where the model ran, when the response said so: `us` costs more. */
-  inference_geo?: string;
-};
+export type PricedUsage = Usage;
 
 const price = (
   input: number,
@@ -38,9 +19,15 @@ const FABLE_5_2 = [price(8, 10, 16, 0.2, 40)];
 const FABLE_5_1 = [price(10, 12.5, 20, 0.25, 50)];
 const FABLE_5 = [price(10, 12.5, 20, 1, 50)];
 const OPUS = [price(5, 6.25, 10, 0.5, 25)];
+/** The cache multipliers hold on the price of the fast mode as well. */
+const FAST_OPUS: DatedPrice = { speed: "fast", ...price(10, 12.5, 20, 1, 50) };
 const SONNET_4 = [price(3, 3.75, 6, 0.3, 15)];
 
-/** Anthropic's list prices as of 2026-11-20. */
+/**
+ * Anthropic's list prices as of 2026-11-20. The fast price of Opus 5.5 is not verified: it is
+ * reported to be about twice the usual one. A fast call of a model without a fast price is unpriced.
+ * The priority tier is sold by contract; its calls are counted at the list price.
+ */
 export const PRICES: PriceTable = {
   "claude-fable-5-2": FABLE_5_2,
   "claude-mythos-5-2": FABLE_5_2,
@@ -48,9 +35,9 @@ export const PRICES: PriceTable = {
   "claude-mythos-5-1": FABLE_5_1,
   "claude-fable-5": FABLE_5,
   "claude-mythos-5": FABLE_5,
-  "claude-opus-5-5": [price(4, 5, 8, 0.2, 20)],
-  "claude-opus-5": OPUS,
-  "claude-opus-4-8": OPUS,
+  "claude-opus-5-5": [price(4, 5, 8, 0.2, 20), { speed: "fast", ...price(8, 10, 16, 0.4, 40) }],
+  "claude-opus-5": [...OPUS, FAST_OPUS],
+  "claude-opus-4-8": [...OPUS, FAST_OPUS],
   "claude-opus-4-7": OPUS,
   "claude-opus-4-6": OPUS,
   "claude-opus-4-5": OPUS,
@@ -69,7 +56,18 @@ export const PRICES: PriceTable = {
 };
 
 const US_INFERENCE_FACTOR = 1.1;
+const BATCH_FACTOR = 0.5;
+/** Web fetches and code execution have no fee for each use. */
 const WEB_SEARCH_USD = 10 / 1_000;
+
+/** The table with the configuration's prices, which win from their first day on. */
+export function withPrices(own: PriceTable): PriceTable {
+  const table: Record<string, readonly DatedPrice[]> = { ...PRICES };
+  for (const [model, prices] of Object.entries(own)) {
+    table[undated(model)] = [...(table[undated(model)] ?? []), ...prices];
+  }
+  return table;
+}
 
 /** An id without the date of a snapshot: `claude-opus-4-5-20251101` is `claude-opus-4-5`. */
 export function undated(id: string): string {
@@ -82,7 +80,7 @@ export function promptTokens(usage: Usage): number {
 }
 
 /**
- * The price of a model's tokens, or null when the table does not have the model.
+ * The price of a model's tokens, or null when the table does not have the model at this speed.
  *
  * @param at when the call ran, milliseconds since the epoch
  * @param prompt tokens of the whole prompt: some models cost more above a size
@@ -92,10 +90,16 @@ export function priceOf(
   at: number,
   prompt: number,
   table: PriceTable = PRICES,
+  speed: string = "standard",
 ): Price | null {
-  const applies = ({ since, above }: DatedPrice) =>
-    (since === undefined || at >= Date.parse(since)) && (above === undefined || prompt > above);
-  return table[undated(model)]?.findLast(applies) ?? null;
+  const id = undated(model);
+  const prices = Object.hasOwn(table, id) ? table[id] : undefined;
+  const fast = speed === "fast" ? "fast" : undefined;
+  const applies = (one: DatedPrice) =>
+    one.speed === fast &&
+    (one.since === undefined || at >= Date.parse(one.since)) &&
+    (one.above === undefined || prompt > one.above);
+  return prices?.findLast(applies) ?? null;
 }
 
 /**
@@ -110,7 +114,7 @@ export function cost(
   at: number,
   table: PriceTable = PRICES,
 ): number | null {
-  const per = priceOf(model, at, promptTokens(usage), table);
+  const per = priceOf(model, at, promptTokens(usage), table, usage.speed);
   if (per === null) return null;
   const written = usage.cache_creation_input_tokens;
   const hour = Math.min(usage.cache_creation_1h_input_tokens ?? 0, written);
@@ -120,6 +124,8 @@ export function cost(
     hour * per.cache_write_1h +
     usage.cache_read_input_tokens * per.cache_read +
     usage.output_tokens * per.output;
-  const factor = usage.inference_geo === "us" ? US_INFERENCE_FACTOR : 1;
-  return (tokens / 1_000_000) * factor + (usage.web_search_requests ?? 0) * WEB_SEARCH_USD;
+  const where = usage.inference_geo === "us" ? US_INFERENCE_FACTOR : 1;
+  const tier = usage.service_tier === "batch" ? BATCH_FACTOR : 1;
+  const searches = (usage.web_search_requests ?? 0) * WEB_SEARCH_USD;
+  return (tokens / 1_000_000) * where * tier + searches;
 }

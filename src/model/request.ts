@@ -2,13 +2,14 @@
 import type {
   BetaCacheControlEphemeral,
   BetaMessageParam,
-  BetaThinkingConfigParam,
   BetaToolChoice,
   BetaToolUnion,
   MessageCreateParamsStreaming,
 } from "@anthropic-ai/sdk/resources/beta/messages/messages";
 import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/rows.ts";
+import type { CacheTtl, ModelFacts, ModelSettings } from "../shared/settings.ts";
 import { type ModelRules, rulesOf } from "./catalogue.ts";
+import { type SettingNotice, settingsFor } from "./settings.ts";
 
 /** A content block of a request: one of the model's, sent as received, or one of ours. */
 export interface RequestBlock {
@@ -23,6 +24,8 @@ export interface RequestMessage {
 export interface RequestInput {
   /** Resolved id. */
   model: string;
+  /** What the API said of a model that the catalogue does not have. */
+  facts?: ModelFacts | null;
   system: string | null;
   tools: readonly (ToolDefinition | ServerTool | BetaToolUnion)[];
   toolChoice: ToolChoice;
@@ -31,28 +34,26 @@ export interface RequestInput {
   maxTokens: number;
   /** Ordinals of the blocks that carry a cache breakpoint, counted over all messages from 0. */
   marks: readonly number[];
-  ttl: "5m" | "1h";
+  ttl: CacheTtl;
   /** The API's machine for code execution to go on in. */
   container?: string | null;
-  /** Absent: `summarized`, or a chat would be silent while the model thinks between tools. */
-  thinkingDisplay?: "summarized" | "omitted";
-}
-
-/** A setting that could not be sent as it was asked for. */
-interface RequestNotice {
-  code: "tool_choice_not_forced";
-  message: string;
+  /** Asks for a summary of the conversation, and for no answer. */
+  compaction?: { instructions: string | null };
+  /** As they were asked for; what the model does not take is mapped or left out. */
+  settings?: ModelSettings;
 }
 
 export interface ModelRequest {
   params: Omit<MessageCreateParamsStreaming, "betas">;
   /** Values of the `anthropic-beta` header. */
   betas: string[];
-  notices: RequestNotice[];
+  notices: SettingNotice[];
 }
 
 /** The API refuses a request with more. */
 const MAX_BREAKPOINTS = 4;
+
+const COMPACT = "compact-2026-09-04";
 
 /**
  * Builds the request. The same input gives the same bytes, and a longer conversation gives a
@@ -60,14 +61,19 @@ const MAX_BREAKPOINTS = 4;
  * exist here: the API rejects them.
  */
 export function buildRequest(input: RequestInput): ModelRequest {
-  const rules = rulesOf(input.model);
+  const rules = rulesOf(input.model, input.facts);
   const mark: BetaCacheControlEphemeral =
     input.ttl === "1h" ? { type: "ephemeral", ttl: "1h" } : { type: "ephemeral" };
-  const thinking = thinkingFor(rules, input.thinkingDisplay ?? "summarized");
   const { choice, notices } = toolChoiceFor(rules, input);
-  // The API renders tools before system, so a mark on system covers both.
-  const markTools = !input.system && input.tools.length > 0;
-  const left = MAX_BREAKPOINTS - (input.system || markTools ? 1 : 0);
+  const applied = settingsFor(rules, input.settings ?? {}, {
+    maxTokens: input.maxTokens,
+    forced: choice?.type === "any" || choice?.type === "tool",
+    citations: input.settings?.output_format !== undefined && input.messages.some(cites),
+  });
+  // The API renders tools before system. A mark behind each: sessions with the same tools share
+  // what those take, whatever their prompts say.
+  const markTools = input.tools.length > 0;
+  const left = MAX_BREAKPOINTS - (input.system ? 1 : 0) - (markTools ? 1 : 0);
   return {
     params: {
       model: input.model,
@@ -77,35 +83,44 @@ export function buildRequest(input: RequestInput): ModelRequest {
         : {}),
       ...(input.tools.length > 0 ? { tools: toolsFor(input.tools, markTools ? mark : null) } : {}),
       ...(choice ? { tool_choice: choice } : {}),
-      ...(thinking ? { thinking } : {}),
+      ...applied.fields,
+      ...(input.compaction ? { compaction: compactionFor(input.compaction) } : {}),
       ...(input.container ? { container: input.container } : {}),
       messages: markMessages(input.messages, input.marks, left, mark),
       stream: true,
     },
-    betas: betasFor(input.messages),
-    notices,
+    betas: [...betasFor(input), ...applied.betas],
+    notices: [...notices, ...applied.notices],
   };
 }
 
-function thinkingFor(
-  { thinking }: ModelRules,
-  display: "summarized" | "omitted",
-): BetaThinkingConfigParam | null {
-  const thinks = thinking.kind === "always" || (thinking.kind === "adaptive" && thinking.on);
-  return thinks ? { type: "adaptive", display } : null;
+/** A document with citations stands in the message, or in a tool's result there. */
+function cites({ content }: { content: readonly RequestBlock[] }): boolean {
+  return content.some((block) => {
+    if ("citations" in block && block.type === "document") return isOn(block.citations);
+    const results: unknown = block.type === "tool_result" && "content" in block && block.content;
+    // What the session puts into a result are content blocks.
+    return Array.isArray(results) && cites({ content: results as RequestBlock[] });
+  });
 }
+
+const isOn = (citations: unknown): boolean =>
+  typeof citations === "object" &&
+  citations !== null &&
+  "enabled" in citations &&
+  citations.enabled === true;
 
 function toolChoiceFor(
   rules: ModelRules,
   { tools, toolChoice, parallelToolCalls }: RequestInput,
-): { choice: BetaToolChoice | null; notices: RequestNotice[] } {
+): { choice: BetaToolChoice | null; notices: SettingNotice[] } {
   // The API refuses a tool_choice without tools.
   if (tools.length === 0) return { choice: null, notices: [] };
   if (toolChoice.type === "none") return { choice: toolChoice, notices: [] };
   const forced = toolChoice.type !== "auto";
   const refused = forced && !rules.forced_tool_choice;
   const choice: BetaToolChoice = refused ? { type: "auto" } : toolChoice;
-  const notices: RequestNotice[] = refused
+  const notices: SettingNotice[] = refused
     ? [
         {
           code: "tool_choice_not_forced",
@@ -185,12 +200,17 @@ function markMessages(
   return marked as BetaMessageParam[];
 }
 
-/** The beta features that the messages use. */
-function betasFor(messages: readonly RequestMessage[]): string[] {
-  const betas = new Set<string>();
+const compactionFor = ({ instructions }: { instructions: string | null }) => ({
+  type: "summarize" as const,
+  ...(instructions ? { instructions } : {}),
+});
+
+/** The beta features that the messages use, and a compaction of them. */
+function betasFor({ messages, compaction }: RequestInput): string[] {
+  const betas = new Set<string>(compaction ? [COMPACT] : []);
   for (const { content } of messages) {
     for (const block of content) {
-      if (block.type === "compaction") betas.add("compact-2026-09-04");
+      if (block.type === "compaction") betas.add(COMPACT);
       if (block.type === "tool_addition" || block.type === "tool_removal") {
         betas.add("mid-conversation-tool-changes-2026-07-01");
         if (definesTool(block)) betas.add("inline-tools-2026-09-15");

@@ -76,6 +76,7 @@ export type FinalCode =
   | "tool_change_rejected"
   | "server_tool_rejected"
   | "container_rejected"
+  | "compaction_rejected"
   | "spend_cap"
   | "upstream_refused"
   | "request_not_sent";
@@ -151,6 +152,10 @@ export function classify(failure: Failure, call: FailedCall): Classified {
 function classifyHttp(failure: Failure & { kind: "http" }, call: FailedCall): Classified {
   const { status, headers } = failure;
   if (SPEND_CAPS.has(failure.error_code)) return { ...SPEND_CAP, upstream_status: status };
+  if (status === 400 && failure.error_code?.startsWith("compaction_")) {
+    const said = `The model API rejected a summary: ${quoted(failure.message)}`;
+    return rejected("compaction_rejected", said, status);
+  }
   const asked = headers["x-should-retry"];
   const again =
     asked === "true" || (asked !== "false" && ([408, 409, 429].includes(status) || status >= 500));

@@ -2,6 +2,12 @@
 import type { Usage } from "../shared/rows.ts";
 import type { PricedUsage } from "./prices.ts";
 
+/** Bytes of UTF-8 in a token, at the careful end: other scripts than Latin take more bytes. */
+const BYTES_PER_TOKEN = 3;
+
+/** Tokens of a prompt of which only the size is known. */
+export const bytesToTokens = (bytes: number): number => Math.ceil(bytes / BYTES_PER_TOKEN);
+
 /** Characters of text in a token of current tokenizers, about: code has fewer, prose more. */
 const CHARACTERS_PER_TOKEN = 3.5;
 
@@ -50,6 +56,10 @@ export function flatten(usage: Record<string, unknown>): PricedUsage {
   if (thinking > 0) flat.thinking_tokens = thinking;
   if (searches > 0) flat.web_search_requests = searches;
   if (typeof usage.inference_geo === "string") flat.inference_geo = usage.inference_geo;
+  if (usage.speed === "fast") flat.speed = usage.speed;
+  if (usage.service_tier === "priority" || usage.service_tier === "batch") {
+    flat.service_tier = usage.service_tier;
+  }
   // The tokens of a compaction stand in its own entry and not in the counts at the top.
   const iterations = Array.isArray(usage.iterations) ? usage.iterations : [];
   return iterations

@@ -31,12 +31,22 @@ export interface SettledCall {
 
 export type Admission =
   /** `input` is the row by which an outcome names the submission. */
-  | { kind: "accepted"; input: number | null; turn: number | null; stops?: true }
+  | {
+      kind: "accepted";
+      input: number | null;
+      turn: number | null;
+      stops?: true;
+      stopped?: "compaction";
+    }
   /** The submission is known: it goes on, or is answered again, from the row `input`. */
   | { kind: "same"; input: number }
   | { kind: "refused"; refusal: Refusal };
 
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+/** A turn that ended before its answer: the same message again asks for the rest of it. */
+export const stopsShort = ({ outcome }: NonNullable<State["last"]>): boolean =>
+  outcome === "failed" || outcome === "budget_reached";
 
 export const submitted = ({ submission, key }: Submission) => ({
   submission,
@@ -65,6 +75,8 @@ export function optionsOf(
     tool_choice: asked.tool_choice ?? running?.tool_choice ?? { type: "auto" },
     parallel_tool_calls: asked.parallel_tool_calls ?? running?.parallel_tool_calls ?? true,
     ...permitted(asked.permissions ?? running?.permissions),
+    // Those of a turn that goes on are known: they are not written again.
+    ...(asked.settings ? { settings: asked.settings } : {}),
   };
 }
 
@@ -84,9 +96,18 @@ function equal(a: Record<string, string>, b: Record<string, string>): boolean {
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
-export function limitsOf({ toolset }: TurnOptions, asked: AskedLimits): Limits {
+/** `running` are those of the turn that goes on. */
+export function limitsOf(
+  { toolset }: TurnOptions,
+  asked: AskedLimits,
+  running: Limits | null = null,
+): Limits {
   const plain = toolset.builtin || Object.keys(toolset.tools).length === 0;
-  return { max_turns: plain ? asked.plain : asked.tools };
+  const max_budget_usd = asked.max_budget_usd ?? running?.max_budget_usd;
+  return {
+    max_turns: plain ? asked.plain : asked.tools,
+    ...(max_budget_usd === undefined ? {} : { max_budget_usd }),
+  };
 }
 
 export function mediaRefusal(

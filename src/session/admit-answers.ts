@@ -10,6 +10,7 @@ import {
   refused,
   type SettledCall,
   type Surroundings,
+  stopsShort,
   submitted,
 } from "./admission.ts";
 import type { Confirmation, Submission } from "./commands.ts";
@@ -91,7 +92,7 @@ function resume(draft: Draft, turn: number, command: CommandOf<"results">): void
       turn,
       by: "results",
       options,
-      limits: limitsOf(options, command.limits),
+      limits: limitsOf(options, command.limits, state.turn?.limits ?? null),
       ...(change ? { tool_change: change } : {}),
     },
   });
@@ -103,7 +104,7 @@ function failedAfter(
   { key }: Submission,
   answered: { settled: SettledCall }[],
 ): boolean {
-  if (key || turn || last?.outcome !== "failed" || !last.kept) return false;
+  if (key || turn || !last || !stopsShort(last) || !last.kept) return false;
   return answered.every(({ settled }) => settled.by === "client" && settled.turn === last.turn);
 }
 
@@ -129,6 +130,7 @@ function continueFailed(
       limits: limitsOf(options, command.limits),
       hash: command.hash,
       repeats: last?.input ?? 0,
+      resumes: true,
       ...(plan.change ? { tool_change: plan.change } : {}),
     },
   });
@@ -195,7 +197,7 @@ export function admitConfirmations(
     endTurn(draft, { outcome: "requires_action" });
   } else {
     const { options } = turn;
-    const limits = limitsOf(options, command.limits);
+    const limits = limitsOf(options, command.limits, turn.limits);
     draft.add({
       type: "turn.resumed",
       body: { turn: turn.turn, by: "confirmations", options, limits },

@@ -12,10 +12,12 @@ import {
   optionsOf,
   refused,
   type Surroundings,
+  stopsShort,
   submitted,
 } from "./admission.ts";
 import { admitConfirmations, admitResults } from "./admit-answers.ts";
 import type { Submission } from "./commands.ts";
+import { dueCompaction, stopCompactions } from "./compact.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch } from "./epoch.ts";
 import { settleTools, stopTurn } from "./settle.ts";
@@ -54,6 +56,8 @@ export function admit(draft: Draft, submission: Submission, around: Surroundings
       return { kind: "accepted", input: null, turn: null };
     case "cancel":
       return admitCancel(draft, submission, command.input, around);
+    case "compact":
+      return admitCompaction(draft, submission, command);
   }
 }
 
@@ -109,14 +113,14 @@ function twinOf(state: State, hash: string, around: Surroundings): number | null
   return twin && !twin.detached && !around.read(twin.seq) ? twin.seq : null;
 }
 
-/** The failed message that this one repeats: its content is in the context already. */
+/** The message without an answer that this one repeats: its content is in the context already. */
 function repeated(
   state: State,
   submission: Submission,
   command: CommandOf<"input">,
 ): number | undefined {
   const { last } = state;
-  if (submission.key || command.replay || last?.outcome !== "failed") return undefined;
+  if (submission.key || command.replay || !last || !stopsShort(last)) return undefined;
   return last.hash === command.hash && last.kept ? last.input : undefined;
 }
 
@@ -167,6 +171,12 @@ function admitInterrupt(
     draft.add({ type: "interrupt", body });
     stopTurn(draft, around.cut(draft));
   }
+  const made = state.turn ? null : dueCompaction(state);
+  const stopped = made && !isLater(made.at) ? made : null;
+  if (stopped) {
+    for (const fact of around.cut(draft)) draft.add(fact);
+    stopCompactions(draft, "interrupted", submitted(submission));
+  }
   for (const { seq } of queued) {
     const body = { ...submitted(submission), input: seq, reason: "client" as const };
     draft.add({ type: "input.cancelled", body });
@@ -175,8 +185,28 @@ function admitInterrupt(
     kind: "accepted",
     input: null,
     turn: turn?.turn ?? null,
-    ...(turn ? { stops: true } : {}),
+    ...(turn || stopped ? { stops: true } : {}),
+    ...(stopped ? { stopped: "compaction" as const } : {}),
   };
+}
+
+function admitCompaction(
+  draft: Draft,
+  submission: Submission,
+  { keep, instructions }: CommandOf<"compact">,
+): Admission {
+  const turn = draft.state.turn?.turn ?? null;
+  draft.add({
+    type: "compaction.requested",
+    body: {
+      ...submitted(submission),
+      turn,
+      trigger: "client",
+      ...(keep === null ? {} : { keep }),
+      ...(instructions === null ? {} : { instructions }),
+    },
+  });
+  return { kind: "accepted", input: null, turn };
 }
 
 function admitCancel(
@@ -199,6 +229,8 @@ function admitCancel(
 /** Settles everything that is open and closes the log: the first step of a deletion. */
 export function admitDeletion(draft: Draft, submission: string, around: Surroundings): void {
   if (draft.state.turn) stopTurn(draft, around.cut(draft));
+  else for (const fact of around.cut(draft)) draft.add(fact);
+  stopCompactions(draft, "deleted");
   for (const { seq } of draft.state.queue) {
     draft.add({ type: "input.cancelled", body: { input: seq, reason: "deleted" } });
   }

@@ -1,12 +1,16 @@
 /** What the model's answer becomes in the log: a row for each block, and the end of the call. */
 import type { MessageAccumulator, ReceivedBlock } from "../model/message.ts";
 import { cost } from "../model/prices.ts";
-import { estimateUsage } from "../model/usage.ts";
+import { bytesToTokens, estimateUsage } from "../model/usage.ts";
 import type { CallEndedBody, Fact } from "../shared/rows.ts";
+import { EMPTY_VIEW, type View } from "../shared/view.ts";
+import { cacheMiss } from "./cache-miss.ts";
 import type { Draft } from "./draft.ts";
 import { denialOf, runnerOf } from "./gates.ts";
+import { answerParses } from "./output.ts";
+import { hidesThinking, isFormatted } from "./settings.ts";
 import { ledgeResult, settleTools } from "./settle.ts";
-import { NOTHING_UNPROVEN, type OpenTurn, type State } from "./state.ts";
+import { NOTHING_UNPROVEN, type OpenTurn, promptTokens, type State } from "./state.ts";
 
 /** What is known of an attempt when it ends, beyond the blocks. */
 export interface AttemptEnd {
@@ -14,39 +18,55 @@ export interface AttemptEnd {
   request_id: string | null;
 }
 
-/** Adds a complete answer to the draft: its blocks, its end, and what follows at once from it. */
-export function addAnswer(draft: Draft, attempt: AttemptEnd): void {
+/**
+ * Adds a complete answer to the draft: its blocks, its end, and what follows at once from it.
+ *
+ * @param viewBefore the view before the draft
+ */
+export function addAnswer(
+  draft: Draft,
+  attempt: AttemptEnd,
+  viewBefore: () => View = () => EMPTY_VIEW,
+): void {
   const { call, turn } = draft.state;
   if (!call || !turn) return;
   const { message } = attempt;
   const stop = message.stopReason;
   // Only an answer that came to its end may run tools: a cut input would run as something else.
-  const runs = stop !== "refusal" && stop !== "model_context_window_exceeded";
+  const runs = stop !== "refusal";
+  const cut = stop === "max_tokens" || stop === "model_context_window_exceeded";
   const last = message.blocks.length - 1;
   const facts = message.blocks.map((received, at) =>
-    blockFact(
-      draft.state,
-      call.seq,
-      turn,
-      received,
-      !runs || (stop === "max_tokens" && at === last),
-    ),
+    blockFact(draft.state, call.seq, turn, received, !runs || (cut && at === last)),
   );
   for (const fact of facts) draft.add(fact);
-  draft.add(callEnded(draft, attempt, "ok", facts.length));
+  const parses = isFormatted(turn.settings) && {
+    parses: answerParses(viewBefore(), draft.rows),
+  };
+  draft.add(callEnded(draft, attempt, "ok", facts.length, parses || {}));
   if (stop === "refusal") addRefusal(draft, call.seq);
-  else if (stop === "max_tokens") settleTools(draft, "cut");
+  else if (cut) settleTools(draft, "cut");
   settleDenied(draft, message.blocks);
 }
 
 /** The kept part of an answer that is being interrupted: whole blocks and a partial text. */
 export function interruptedFacts(draft: Draft, attempt: AttemptEnd): Fact[] {
   const { call, turn } = draft.state;
+  if (call && call.compaction !== null) return [callEnded(draft, attempt, "interrupted", 0)];
   if (!call || !turn) return [];
   const facts = attempt.message.blocks
     .filter(({ complete, block, raw_input }) => complete || hasContent(block, raw_input))
     .map((received) => blockFact(draft.state, call.seq, turn, received, !received.complete));
   return [...facts, callEnded(draft, attempt, "interrupted", facts.length)];
+}
+
+/** Adds the end of a call for a compaction, whose answer is no part of the conversation. */
+export function addCompactionCall(
+  draft: Draft,
+  attempt: AttemptEnd,
+  end: "ok" | "interrupted",
+): void {
+  draft.add(callEnded(draft, attempt, end, 0));
 }
 
 /** Adds the end of an attempt that failed. Its blocks are not kept. */
@@ -74,7 +94,10 @@ function blockFact(
       return { type: "block.text", body };
     case "thinking":
     case "redacted_thinking":
-      return { type: "block.thinking", body };
+      return {
+        type: "block.thinking",
+        body: hidesThinking(turn) ? { ...body, hidden: true } : body,
+      };
     case "tool_use": {
       const raw = raw_input === undefined ? {} : { raw: raw_input };
       const who = runnerOf(state, turn, received);
@@ -139,12 +162,15 @@ function callEnded(
   { message, request_id }: AttemptEnd,
   end: "ok" | "interrupted" | "failed",
   blocks: number,
+  more: Pick<CallEndedBody, "parses"> = {},
 ): Fact {
   const { state } = draft;
   const refused = message.stopReason === "refusal";
   const told = end === "ok" && message.usageComplete;
   const usage = told ? message.usage : estimated(state, message, end);
-  const model = state.epoch?.model ?? state.config.model;
+  const model = modelOf(state);
+  const said = message.usage !== null && promptTokens(message.usage) > 0 ? message.usage : null;
+  const cache_miss = said && cacheMiss(state, said);
   const body: CallEndedBody = {
     call: state.call?.seq ?? 0,
     turn: state.turn?.turn ?? 0,
@@ -154,12 +180,15 @@ function callEnded(
     ...(message.stopDetails === null ? {} : { stop_details: message.stopDetails }),
     usage,
     estimated: !told && usage !== null,
-    cost_usd: usage ? cost(model, usage, draft.at) : 0,
+    cost_usd: usage ? cost(model, usage, draft.at, draft.prices) : 0,
     request_id,
     ms: draft.at - (state.call?.at ?? draft.at),
     blocks,
     ...(end === "failed" && message.produced ? { produced: true as const } : {}),
     ...(message.container === null ? {} : { container: message.container }),
+    ...purposeOf(state),
+    ...(cache_miss ? { cache_miss } : {}),
+    ...more,
   };
   return { type: "call.ended", body };
 }
@@ -174,22 +203,33 @@ function estimated(
   end: "ok" | "interrupted" | "failed",
 ): CallEndedBody["usage"] {
   if (!message.started && end === "failed") return null;
-  return estimateUsage({
+  const usage = estimateUsage({
     reported: message.usage,
-    promptTokens: state.context.tokens ?? 0,
+    promptTokens: promptOf(state),
     characters: message.characters,
   });
+  return { ...speedOf(state), ...usage };
 }
+
+/** The size of the prompt, as far as it is known. */
+const promptOf = ({ context, money }: State): number =>
+  context.tokens ?? bytesToTokens(money.call?.size ?? 0);
+
+const modelOf = ({ money, epoch, config }: State): string =>
+  money.call?.model ?? epoch?.model ?? config.model;
+
+/** The speed that was asked for, where the API did not say which it was. */
+const speedOf = ({ money }: State) => (money.call?.speed ? { speed: money.call.speed } : {});
+
+const purposeOf = ({ call }: State): Pick<CallEndedBody, "purpose"> =>
+  call && call.compaction !== null ? { purpose: "compact" } : {};
 
 /** The end of a call whose object died: what it used is not known beyond its prompt. */
 export function lostFact(draft: Draft): Fact {
   const { state } = draft;
-  const usage = estimateUsage({
-    reported: null,
-    promptTokens: state.context.tokens ?? 0,
-    characters: 0,
-  });
-  const model = state.epoch?.model ?? state.config.model;
+  const reported = { reported: null, promptTokens: promptOf(state), characters: 0 };
+  const usage = { ...speedOf(state), ...estimateUsage(reported) };
+  const model = modelOf(state);
   const body: CallEndedBody = {
     call: state.call?.seq ?? 0,
     turn: state.turn?.turn ?? 0,
@@ -198,10 +238,11 @@ export function lostFact(draft: Draft): Fact {
     stop_reason: null,
     usage,
     estimated: true,
-    cost_usd: cost(model, usage, draft.at),
+    cost_usd: cost(model, usage, draft.at, draft.prices),
     request_id: null,
     ms: draft.at - (state.call?.at ?? draft.at),
     blocks: 0,
+    ...purposeOf(state),
   };
   return { type: "call.ended", body };
 }

@@ -1,10 +1,13 @@
 /** Puts together what belongs to an existing session. */
 import { accountOf } from "../account/client.ts";
 import type { Env } from "../env.ts";
+import { PRICES, withPrices } from "../model/prices.ts";
 import { guardedRequest } from "../net/guard.ts";
 import type { GuardedRequester } from "../net/request.ts";
-import { readConfig, type Variables } from "../shared/config.ts";
+import { type Config, readConfig, type Variables } from "../shared/config.ts";
 import { sessionId } from "../shared/rows.ts";
+import type { BudgetRules } from "./budget.ts";
+import { Leases } from "./budget-lease.ts";
 import type { Draft } from "./draft.ts";
 import { type FaultPoint, faultPoint, faultPointsOfCommit } from "./fault-points.ts";
 import { SessionFiles } from "./files.ts";
@@ -23,6 +26,7 @@ export interface Parts {
   outbox: Outbox;
   tools: ToolRunner;
   files: SessionFiles;
+  leases: Leases;
 }
 
 export interface Surrounding {
@@ -60,14 +64,41 @@ export function assemble(store: Store, around: Surrounding): Parts {
     },
     deleted: () => store.state.deleted,
   });
-  const outbox = new Outbox({ account: () => accountOf(env(), account), session, store, reach });
+  const reported = { account: () => accountOf(env(), account), session, store, reach };
+  const outbox = new Outbox(reported);
+  const leases = new Leases({ ...reported, commit });
+  const rules = () => rulesOf(env());
+  store.prices = () => rules().prices;
   const loop = new Loop({
     ...edges,
     tools,
+    budget: { rules, ask: (asked) => leases.ask(asked) },
     upstream: () => upstreamOf(env()),
+    compactAt: () => compactAt(env()),
     hold: (step) => ctx.waitUntil(step),
   });
-  return { store, loop, outbox, tools, files };
+  return { store, loop, outbox, tools, files, leases };
+}
+
+/** Made once for each configuration. */
+const known = new WeakMap<Config, BudgetRules>();
+
+function rulesOf(env: Variables): BudgetRules {
+  const result = readConfig(env);
+  // With a wrong configuration nothing is served; what still runs spends nothing unasked.
+  if (!result.ok) return { prices: PRICES, leased: true };
+  const { config } = result;
+  const rules = known.get(config) ?? {
+    prices: withPrices(config.prices),
+    leased: Object.values(config.budgets).some((limit) => limit !== null),
+  };
+  known.set(config, rules);
+  return rules;
+}
+
+function compactAt(env: Variables): number {
+  const result = readConfig(env);
+  return result.ok ? result.config.compactAtPercent : 0;
 }
 
 /** Requests of tools, with the hosts that the configuration lets through. */

@@ -5,9 +5,12 @@
 import type { Env } from "../env.ts";
 import type { ToolCall } from "../shared/events.ts";
 import type { Permissions, SessionConfig } from "../shared/rows.ts";
+import type { CacheTtl, ModelSettings } from "../shared/settings.ts";
 import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
+import type { ContextSize } from "./context-size.ts";
 import type { OpenCall, PendingInput } from "./describe.ts";
 import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
+import type { SearchAsked, SearchPage } from "./search.ts";
 import type { TurnInfo, TurnSummary } from "./turns.ts";
 import {
   type PackedPage,
@@ -27,6 +30,8 @@ export interface SessionDescription {
   session: SessionInfo;
   system_prompt: string | null;
   permissions: Permissions | null;
+  settings: ModelSettings;
+  cache_ttl: CacheTtl;
   /** Tool calls that wait for the client. */
   pending: ToolCall[];
 }
@@ -59,6 +64,10 @@ export interface SessionCalls {
    * handlers from remote callers.
    */
   waiting(): Promise<Uint8Array[] | null>;
+  /** Looks for a text in the log, backwards from a place, as far as one call may read. */
+  search(asked: SearchAsked): Promise<SearchPage | null>;
+  /** How large the context is, estimated, or as the API counts it. */
+  context(exact: boolean): Promise<ContextSize | null>;
   /** The secret under which this session's stream tickets are made. */
   secret(): Promise<string | null>;
   /** Stores piece `n` of media; the submission that refers to it is admitted afterwards. */
@@ -109,6 +118,8 @@ export function sessionStub(env: Env, account: string, session: string): Session
       // Packed by the object.
       return packed && (unpackJson(packed) as unknown as PendingInput[]);
     },
+    search: (...args) => stub().search(...args),
+    context: (exact) => stub().context(exact),
     secret: () => stub().secret(),
     putMedia: (...args) => stub().putMedia(...args),
     files: (...args) => stub().files(...args),

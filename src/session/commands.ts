@@ -4,15 +4,16 @@
  * during a deploy, so each message says its version.
  */
 import type {
+  ConfigChange,
   ContentBlock,
   JsonObject,
   Permissions,
-  SessionConfig,
   Submitted,
   ToolChoice,
   Toolset,
   Usage,
 } from "../shared/rows.ts";
+import type { ModelSettings } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
 
 /** What a message may ask for when the session is busy. */
@@ -24,12 +25,15 @@ export interface AskedOptions {
   tool_choice: ToolChoice | null;
   parallel_tool_calls: boolean | null;
   permissions?: Permissions;
+  settings?: ModelSettings;
 }
 
 /** Limits of the configuration, for turns without and with client tools. */
 export interface AskedLimits {
   plain: number;
   tools: number;
+  /** What the turn may cost; absent: as before, or no limit. */
+  max_budget_usd?: number;
 }
 
 export interface ToolResult {
@@ -86,9 +90,10 @@ export type Command =
     }
   | {
       kind: "update";
-      config: Partial<Pick<SessionConfig, "model" | "title" | "metadata" | "permissions">>;
+      config: ConfigChange;
     }
-  | { kind: "cancel"; input: number };
+  | { kind: "cancel"; input: number }
+  | { kind: "compact"; keep: number | null; instructions: string | null };
 
 export interface Submission extends Submitted {
   v: 1;
@@ -132,6 +137,10 @@ export interface Accepted {
   result: number | null;
   /** It was known already: by its submission id, its key or its content. */
   replayed: boolean;
+  /** What an interrupt has stopped outside a turn. */
+  stopped?: "compaction";
+  /** A compaction that waits for the end of the turn. */
+  scheduled?: true;
 }
 
 export type SubmitAnswer =
@@ -149,6 +158,8 @@ export interface SessionInfo {
   turn_count: number;
   usage: Usage;
   cost_usd: number | null;
+  max_budget_usd: number | null;
+  spent_usd: number;
   created_at: number;
   updated_at: number;
 }

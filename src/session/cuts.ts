@@ -1,4 +1,4 @@
-/** What the `context.cut` rows of a stretch of the log leave out of the context. */
+/** What the cuts and compactions in a stretch of the log leave out of the context. */
 import type { Row } from "../shared/rows.ts";
 
 export class Cuts {
@@ -9,6 +9,9 @@ export class Cuts {
 
   constructor(rows: readonly Row[]) {
     for (const row of rows) {
+      if (row.type === "context.compacted" && row.body.strip_thinking) {
+        this.#thinkingBefore = row.seq;
+      }
       if (row.type !== "context.cut") continue;
       for (const seq of row.body.drop) this.#inputs.add(seq);
       for (const seq of row.body.drop_calls) this.#calls.add(seq);

@@ -1,8 +1,11 @@
 /** What a client may know of a session without reading its log. */
 import type { ContentBlock } from "../shared/rows.ts";
+import type { SessionDescription } from "./calls.ts";
 import type { SessionInfo } from "./commands.ts";
+import { wholeSettings } from "./settings.ts";
 import { answerable, type State, statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
+import { pendingCalls } from "./view-at.ts";
 
 /** An input that waits for its turn. */
 export interface PendingInput {
@@ -24,8 +27,23 @@ export function sessionInfo(state: State): SessionInfo {
     turn_count: state.turns,
     usage: state.usage,
     cost_usd: state.cost_usd,
+    max_budget_usd: state.money.max_budget_usd,
+    spent_usd: state.money.spent_usd,
     created_at: state.created_at,
     updated_at: state.at,
+  };
+}
+
+export function description({ log, state }: Store): SessionDescription {
+  const [created] = log.contents(1, 1);
+  const config = created?.type === "session.created" ? created.body.config : null;
+  return {
+    session: sessionInfo(state),
+    system_prompt: config?.system_prompt ?? null,
+    permissions: state.permissions,
+    settings: wholeSettings(state.settings, (seq) => log.contents(seq, seq)[0]),
+    cache_ttl: state.cache_ttl,
+    pending: pendingCalls(log, state),
   };
 }
 

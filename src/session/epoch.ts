@@ -52,7 +52,8 @@ function planTools(epoch: Epoch, wanted: Record<string, string>, appends: boolea
   if (removed.length === 0 && added.length === 0 && !redefined) return {};
   // Nothing of this epoch is worth keeping yet, and its tools may be why.
   if (!epoch.accepted || redefined) return { cut: TOOLS_CHANGED };
-  if (appends && rulesOf(epoch.model).tool_changes) return { change: { added, removed } };
+  if (appends && rulesOf(epoch.model, epoch.facts).tool_changes)
+    return { change: { added, removed } };
   // Tools that are not offered stay in the array; a call to one is answered with an error.
   return added.length === 0 ? {} : { cut: TOOLS_CHANGED };
 }

@@ -32,6 +32,9 @@ export type FaultPoint =
   /** A report to the account is about to leave, or was acknowledged. */
   | "report"
   | "reported"
+  /** The account is about to be asked for a lease, or has answered. */
+  | "lease"
+  | "leased"
   /** The alarm has come. */
   | "alarm"
   /** The data of a deleted session is about to go, or has gone. */

@@ -1,5 +1,8 @@
 /** The part of `fold` that is about model calls: attempts, answers, what they used and accepted. */
+
 import { type CallEndedBody, type RowOf, toolCallId } from "../shared/rows.ts";
+import { isShortOfMoney } from "./budget-state.ts";
+import { onCompactionCall, onCompactionCallEnded, onCompactionFailure } from "./compact-fold.ts";
 import {
   addUsage,
   type Context,
@@ -12,9 +15,12 @@ import {
 } from "./state.ts";
 
 export function onCallStarted(state: State, row: RowOf<"call.started">): State {
-  const { n, marks, container = null } = row.body;
+  const { n, marks, container = null, compaction } = row.body;
   const mark = marks.at(-1) ?? null;
-  return withTurn({ ...state, call: { seq: row.seq, at: row.at, mark, container } }, (turn) => ({
+  const request = compaction?.request ?? null;
+  const call = { seq: row.seq, at: row.at, mark, container, compaction: request };
+  if (request !== null) return onCompactionCall({ ...state, call }, request, row.at);
+  return withTurn({ ...state, call }, (turn) => ({
     ...turn,
     n,
     step: { ...turn.step, first_at: turn.step.first_at ?? row.at, retry_at: null },
@@ -34,7 +40,11 @@ export function onToolBlock(state: State, row: RowOf<"block.tool">): State {
 export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
   const { body } = row;
   const mark = state.call?.mark ?? null;
+  const byBudget = isShortOfMoney(state.money);
+  const compaction = state.call?.compaction ?? null;
   const next = counted({ ...state, call: null, container: containerAfter(state, body) }, body);
+  // The conversation itself has not moved on.
+  if (compaction !== null) return onCompactionCallEnded(next, compaction, body);
   const accepted = body.accepted ? acceptedContext(next, body, mark) : next;
   return withTurn(accepted, (turn) => {
     switch (body.end) {
@@ -43,7 +53,8 @@ export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
         return {
           ...turn,
           calls: turn.calls + (continuation ? 0 : 1),
-          cuts: turn.cuts + (body.stop_reason === "max_tokens" ? 1 : 0),
+          // Where a budget has cut it, the budget says whether it goes on.
+          cuts: turn.cuts + (body.stop_reason === "max_tokens" && !byBudget ? 1 : 0),
           pauses: turn.pauses + (body.stop_reason === "pause_turn" ? 1 : 0),
           asked_again: turn.asked_again || (turn.last?.empty ?? false),
           step: FIRST_STEP,
@@ -52,6 +63,7 @@ export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
             stop_reason: body.stop_reason,
             empty: body.blocks === 0,
             after_results: turn.results,
+            parses: body.parses ?? false,
           },
         };
       }
@@ -90,7 +102,10 @@ function counted(state: State, body: CallEndedBody): State {
     spent: {
       since: turn.spent.since,
       calls: turn.spent.calls + 1,
-      prompt_tokens: body.usage ? promptTokens(body.usage) : turn.spent.prompt_tokens,
+      prompt_tokens:
+        body.usage && body.purpose !== "compact"
+          ? promptTokens(body.usage)
+          : turn.spent.prompt_tokens,
       billed: addUsage(turn.spent.billed, usage),
       cost_usd: priced(turn.spent.cost_usd),
       estimated: turn.spent.estimated || body.estimated,
@@ -118,7 +133,8 @@ const stillUnproven = ({ inputs, tools, media_appended, unproven }: Context, cal
 });
 
 export function onFailure(state: State, row: RowOf<"failure">): State {
-  const { retry, tool, code, message } = row.body;
+  const { retry, tool, code, message, purpose } = row.body;
+  if (purpose === "compact") return onCompactionFailure(state, row);
   // A tool that was lost with the object runs again; one that takes the object down does not.
   if (tool !== undefined) {
     return withTurn(state, (turn) => ({

@@ -3,8 +3,19 @@
  * can write, and the only place where a row's meaning for later decisions is defined.
  */
 import type { Row, RowBodies, RowOf, ToolChange, Toolset } from "../shared/rows.ts";
+import { beginMoney, foldMoney } from "./budget-state.ts";
+import { foldCache, NO_CACHE } from "./cache-miss.ts";
+import {
+  onCompacted,
+  onCompactionDeferred,
+  onCompactionEnded,
+  onCompactionRequested,
+} from "./compact-fold.ts";
 import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
+import { onNotice, onUpdated } from "./fold-settings.ts";
 import { mediaBytes } from "./media.ts";
+import { isOutputFailure } from "./output.ts";
+import { placedSettings } from "./settings.ts";
 import {
   FIRST_STEP,
   NO_USAGE,
@@ -31,13 +42,16 @@ const spentSince = (at: number): Spent => ({
 
 /** The state of a session that is being created by `row`. */
 export function begin(row: RowOf<"session.created">): State {
-  const { model, title, metadata, toolset, permissions } = row.body.config;
+  const { model, title, metadata, toolset, permissions, settings } = row.body.config;
   return {
     seq: row.seq,
     at: row.at,
     created_at: row.at,
     deleted: false,
     config: { model, title, metadata },
+    facts: row.body.config.model_facts ?? null,
+    settings: placedSettings(settings, row.seq),
+    cache_ttl: row.body.config.cache_ttl ?? "5m",
     toolset: placed(toolset, row.seq),
     permissions: permissions ?? null,
     shell: null,
@@ -45,15 +59,18 @@ export function begin(row: RowOf<"session.created">): State {
     turns: 0,
     usage: NO_USAGE,
     cost_usd: 0,
+    money: beginMoney(row),
     turn: null,
     call: null,
     queue: [],
+    compactions: [],
     epoch: null,
     appends: true,
     server_tools: true,
     container: null,
     context: {
       start: row.seq,
+      summary: null,
       inputs: [],
       tools: [],
       mark: null,
@@ -62,6 +79,7 @@ export function begin(row: RowOf<"session.created">): State {
       media_appended: 0,
       unproven: NOTHING_UNPROVEN,
     },
+    cache: NO_CACHE,
     last: null,
     submissions: [[row.body.submission, row.seq]],
   };
@@ -69,14 +87,18 @@ export function begin(row: RowOf<"session.created">): State {
 
 /** The state after `row`. */
 export function fold(before: State, row: Row): State {
+  if (row.type === "session.created") return begin(row);
+  const money = foldMoney(before.money, row);
+  return { ...foldRow(before, row), money, cache: foldCache(before, row) };
+}
+
+function foldRow(before: State, row: Row): State {
   const state = remember({ ...before, seq: row.seq, at: row.at }, row);
   switch (row.type) {
-    case "session.created":
-      return begin(row);
     case "session.updated":
       return onUpdated(state, row);
     case "session.deleted":
-      return { ...state, deleted: true, turn: null, call: null, queue: [] };
+      return { ...state, deleted: true, turn: null, call: null, queue: [], compactions: [] };
     case "input":
       return onInput(state, row);
     case "input.taken":
@@ -101,8 +123,18 @@ export function fold(before: State, row: Row): State {
       return onConfirmed(state, row);
     case "instruction":
       return { ...state, instruction: instructionAt(state, row.seq, row.body) };
+    case "compaction.requested":
+      return onCompactionRequested(state, row);
+    case "compaction.deferred":
+      return onCompactionDeferred(state, row);
+    case "context.compacted":
+      return onCompacted(state, row);
+    case "compaction.ended":
+      return onCompactionEnded(state, row);
     case "context.cut":
       return onCut(state, row);
+    case "notice":
+      return onNotice(state, row);
     case "outcome":
       return onOutcome(state, row);
     // The others decide nothing, nor do those that only a newer version knows.
@@ -133,6 +165,9 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     input: { seq: from.seq, hash: from.hash, media: from.media, detached: from.detached },
     options: from.options,
     limits: from.limits,
+    settings: { ...state.settings, ...from.settings },
+    cache_ttl: state.cache_ttl,
+    noticed: [],
     n: 0,
     calls: 0,
     cuts: 0,
@@ -143,6 +178,7 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     tools: [],
     results: false,
     stripped: false,
+    compacted: [],
     dropped: false,
     fatal: null,
     spent: spentSince(row.at),
@@ -151,9 +187,11 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
   const epoch = state.epoch ?? {
     seq: row.seq,
     model: state.config.model,
+    facts: state.facts,
     base: from.options.toolset,
     active: from.options.toolset.tools,
     defined: from.options.toolset.tools,
+    offered: from.options.toolset,
     accepted: false,
     unaccepted_change: false,
   };
@@ -170,12 +208,13 @@ function changed(state: State, change: ToolChange | undefined, toolset: Toolset)
     active[name] = toolset.tools[name] ?? "";
     defined[name] = active[name];
   }
-  return { ...state, epoch: { ...state.epoch, active, defined, unaccepted_change: true } };
+  const offered = toolset;
+  return { ...state, epoch: { ...state.epoch, active, defined, offered, unaccepted_change: true } };
 }
 
 function onInput(before: State, row: RowOf<"input">): State {
-  const { content, start, hash, limits, options, replay, repeats, detached, tool_change } =
-    row.body;
+  const { content, start, hash, limits, replay, repeats, detached, tool_change } = row.body;
+  const { settings, ...options } = row.body.options;
   const toolset = placed(options.toolset, row.seq);
   const media = repeats === undefined ? mediaBytes(content) : 0;
   const waits = start !== "now";
@@ -187,6 +226,7 @@ function onInput(before: State, row: RowOf<"input">): State {
     hash,
     limits,
     options: placedOptions,
+    settings: (row.body.resumes && before.last?.settings) || placedSettings(settings, row.seq),
     replay: replay ?? false,
     media,
     detached: detached ?? false,
@@ -246,15 +286,6 @@ function onResumed(state: State, row: RowOf<"turn.resumed">): State {
     asked_again: false,
   }));
   return changed(next, tool_change, toolset);
-}
-
-function onUpdated(state: State, { body }: RowOf<"session.updated">): State {
-  const { permissions, ...config } = body.config;
-  return {
-    ...state,
-    config: { ...state.config, ...config },
-    permissions: permissions ?? state.permissions,
-  };
 }
 
 /** An open tool call changed. */
@@ -326,9 +357,11 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
     seq: row.seq,
     // A new model waits for the next message.
     model: refused && state.epoch ? state.epoch.model : state.config.model,
+    facts: refused && state.epoch ? state.epoch.facts : state.facts,
     base: turn.options.toolset,
     active: turn.options.toolset.tools,
     defined: turn.options.toolset.tools,
+    offered: turn.options.toolset,
     accepted: false,
     unaccepted_change: false,
   };
@@ -346,6 +379,7 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
     epoch,
     context: {
       start,
+      summary: null,
       inputs: [seq],
       tools: [],
       mark: null,
@@ -362,8 +396,10 @@ function onOutcome(state: State, row: RowOf<"outcome">): State {
   const turn = state.turn;
   if (!turn) return state;
   const { seq, hash } = turn.input;
-  const { options } = turn;
-  const last = { turn: turn.turn, input: seq, hash, outcome, kept: !turn.dropped, options };
+  const { options, settings } = turn;
+  // An answer of the wrong form is one all the same: the message is not waiting for another.
+  const kept = !turn.dropped && !isOutputFailure(row.body.code);
+  const last = { turn: turn.turn, input: seq, hash, outcome, kept, options, settings };
   if (outcome !== "requires_action") return { ...state, turn: null, last };
   const open: OpenTurn = {
     ...turn,
@@ -381,6 +417,7 @@ const instructionAt = (
   { sha, text }: RowBodies["instruction"],
 ): State["instruction"] => ({
   seq,
+  at: seq,
   sha,
-  owner: text === null ? (instruction?.owner ?? null) : seq,
+  owner: text === null ? (instruction?.owner ?? null) : { seq, at: seq },
 });

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { ROOT } from "../workspace/paths.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { Draft } from "./draft.ts";
+import type { State } from "./state.ts";
 
 export const INSTRUCTIONS_PATH = `${ROOT}/CLAUDE.md`;
 
@@ -22,9 +23,18 @@ export function noteInstructions(draft: Draft, workspace: Workspace, by: "owner"
   // Nothing is taken back that nobody has said.
   if (none && (by === "files" || !instruction?.owner)) return;
   const sha = createHash("sha256").update(bytes).digest("hex");
-  const isOwners = instruction?.owner === instruction?.seq;
+  const isOwners = instruction?.owner?.seq === instruction?.seq;
   if (instruction?.sha === sha && (by === "files" || isOwners)) return;
   const said = by === "owner" && bytes.byteLength <= MAX_BYTES;
   const text = said ? new TextDecoder().decode(bytes) : null;
   draft.add({ type: "instruction", body: { path: INSTRUCTIONS_PATH, sha, text } });
+}
+
+/** Rows of the instructions that hold and that the context has before the row `start`, in order. */
+export function instructionsBefore({ instruction }: State, start: number): number[] {
+  if (!instruction) return [];
+  const { owner, seq, at } = instruction;
+  return [...(owner && owner.seq !== seq ? [owner] : []), { seq, at }]
+    .filter((one) => one.at < start)
+    .map((one) => one.seq);
 }

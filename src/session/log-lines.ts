@@ -35,7 +35,7 @@ function failureLine(
   const { code, retry } = body;
   return {
     ...failureOf(ended, place),
-    turn: turnId(body.turn),
+    turn: body.turn === 0 ? null : turnId(body.turn),
     code,
     retry: retry ? { attempt: retry.attempt, in_ms: Math.max(0, retry.at - at) } : null,
   };
@@ -44,7 +44,7 @@ function failureLine(
 const failureOf = (ended: CallEndedBody | null, place: LoggedPlace) => ({
   event: "failure" as const,
   ...place,
-  turn: turnId(ended?.turn ?? 0),
+  turn: ended?.turn ? turnId(ended.turn) : null,
   request_id: ended?.request_id ?? null,
   ms: ended?.ms ?? null,
 });

@@ -119,6 +119,23 @@ export class Log {
     return { rows: rows.finish(), more: false };
   }
 
+  /**
+   * Rows of these types before `before`, newest first, each with its stored bytes; a row is read when
+   * it is asked for.
+   */
+  *backwards(
+    types: readonly RowType[],
+    before: number,
+  ): Generator<{ seq: number; size: number; row: () => Row | null }> {
+    const marks = types.map(() => "?").join(", ");
+    const query = `SELECT seq, octet_length(body) AS size FROM log
+      WHERE seq < ? AND type IN (${marks}) ORDER BY seq DESC`;
+    type Sized = { seq: number; size: number };
+    for (const { seq, size } of this.#sql.exec<Sized>(query, before, ...types)) {
+      yield { seq, size: size > 0 ? size : this.#partsSize(seq), row: () => this.row(seq) };
+    }
+  }
+
   /** Stored bytes of the rows behind `after`; stops counting at `enough`. Reads no bodies. */
   sizeAfter(after: number, enough: number): number {
     let size = 0;
@@ -134,6 +151,12 @@ export class Log {
   timeOf(type: RowType, seq: number): number | null {
     const query = "SELECT at FROM log WHERE seq = ? AND type = ?";
     const [found] = this.#sql.exec<{ at: number }>(query, seq, type);
+    return found?.at ?? null;
+  }
+
+  /** When the row `seq` was written, or null. Reads no body. */
+  at(seq: number): number | null {
+    const [found] = this.#sql.exec<{ at: number }>("SELECT at FROM log WHERE seq = ?", seq);
     return found?.at ?? null;
   }
 

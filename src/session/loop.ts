@@ -3,14 +3,29 @@
  * whoever wakes it. It holds nothing that matters: at every `await` the object may die, and the
  * next one finds in the rows where it was.
  */
-import { finalMessage } from "../model/advice.ts";
 import { openStream, type Upstream } from "../model/client.ts";
 import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
-import { CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
+import type { EncodedRequest } from "../model/request-body.ts";
+import { CallFailed } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
 import { errorOf, type LoggedPlace, writeLine } from "../shared/log-line.ts";
-import { type Fact, type Row, SERVER_TOOLS } from "../shared/rows.ts";
-import { addAnswer, addCut, addFailure, interruptedFacts } from "./answer.ts";
+import type { CompactionTrigger, Fact, Row } from "../shared/rows.ts";
+import { addAnswer, addFailure, interruptedFacts } from "./answer.ts";
+import {
+  ANSWER_TOKENS,
+  accountEnd,
+  type BudgetRules,
+  budgetReason,
+  decider,
+  SUMMARY_TOKENS,
+  type Verdict,
+} from "./budget.ts";
+import { type Leases, UNREACHABLE, unreachable } from "./budget-lease.ts";
+import { addReturn } from "./budget-state.ts";
+import { addCallFailure } from "./call-failure.ts";
+import { dueCompaction, endCompaction, outgrown } from "./compact.ts";
+import { addCompaction, addCompactionFailure } from "./compact-answer.ts";
+import { isCompactable, prepareCompaction } from "./compact-call.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, planEpoch } from "./epoch.ts";
 import type { FaultPoint } from "./fault-points.ts";
@@ -21,8 +36,9 @@ import { type Action, next } from "./next.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
 import type { ToolRunner } from "./run-tools.ts";
+import { hidesThinking } from "./settings.ts";
 import { endTurn } from "./settle.ts";
-import type { Epoch, State } from "./state.ts";
+import type { OpenCompaction } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** Previews are joined to one frame per this many milliseconds. */
@@ -36,19 +52,32 @@ export interface LoopEdges {
   commit: (draft: Draft) => void;
   upstream: () => Promise<Upstream>;
   tools: ToolRunner;
+  /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
+  compactAt: () => number;
   /** Keeps the object in memory while the promise is open. */
   hold: (step: Promise<void>) => void;
   reach: (point: FaultPoint) => void;
   place: LoggedPlace;
+  budget: {
+    rules: () => BudgetRules;
+    ask: Leases["ask"];
+  };
 }
 
 /** The model call whose stream is being read. */
 interface Attempt {
   call: number;
   message: MessageAccumulator;
-  preview: PreviewBuffer;
+  /** Null where nobody is shown what the model writes. */
+  preview: PreviewBuffer | null;
   connection: AbortController;
   request_id: string | null;
+}
+
+/** What a call is made for. */
+interface CallKind extends Pick<Attempt, "preview"> {
+  answered: (draft: Draft, attempt: Attempt) => void;
+  failed: (draft: Draft, attempt: Attempt, error: CallFailed) => void;
 }
 
 export class Loop {
@@ -134,7 +163,14 @@ export class Loop {
         endTurn(draft, action.end);
         return this.#edges.commit(draft);
       case "call":
+        if (draft.state.turn && outgrown(draft.state, draft.state.turn, this.#edges.compactAt())) {
+          return this.#request(draft, "threshold");
+        }
         return this.#call(draft);
+      case "overflow":
+        return this.#request(draft, "overflow");
+      case "compact":
+        return this.#compact(draft, action.compaction);
       case "run":
         return this.#edges.tools.run(action.tools);
       case "listen":
@@ -151,9 +187,17 @@ export class Loop {
     this.abort();
     try {
       const draft = this.#edges.store.draft();
-      const turn = draft.state.turn;
-      if (turn?.status !== "running" || turn.fatal) return false;
+      const { turn } = draft.state;
       const attempt = { message: new MessageAccumulator(), request_id: null };
+      const compaction = dueCompaction(draft.state);
+      if (compaction) {
+        if (draft.state.call) addFailure(draft, attempt);
+        const message = "The server failed in this step.";
+        endCompaction(draft, compaction, { code: "internal_error", message });
+        this.#edges.commit(settled(draft));
+        return true;
+      }
+      if (turn?.status !== "running" || turn.fatal) return false;
       if (draft.state.call) addFailure(draft, attempt);
       const message = "The server failed in this step. Send the message again.";
       draft.add({ type: "failure", body: { turn: turn.turn, code: "internal_error", message } });
@@ -164,28 +208,74 @@ export class Loop {
     }
   }
 
-  async #call(draft: Draft): Promise<void> {
-    const { store, media } = this.#edges;
+  async #call(draft: Draft, asked = false): Promise<void> {
+    const { store, media, budget } = this.#edges;
     const { state } = draft;
-    if (!state.turn || !state.epoch) return;
-    const { request, notices, started } = prepareCall(
-      state,
-      state.turn,
-      state.epoch,
-      store.log,
-      media,
-    );
-    if (started.n === 1 && started.attempt === 1) {
-      for (const notice of notices) {
-        draft.add({ type: "notice", body: { turn: state.turn.turn, ...notice } });
-      }
+    const { turn, epoch } = state;
+    if (!turn || !epoch) return;
+    const decide = decider(draft, budget.rules(), ANSWER_TOKENS, asked);
+    const prepared = prepareCall(state, turn, epoch, store.log, media, decide);
+    if (prepared.kind === "ask") return this.#askAccount(prepared, asked);
+    if (prepared.kind === "stop") {
+      endTurn(draft, prepared.end);
+      return this.#edges.commit(draft);
+    }
+    const { request, notices, started } = prepared;
+    for (const notice of notices) {
+      if (turn.noticed.includes(notice.code)) continue;
+      draft.add({ type: "notice", body: { turn: turn.turn, ...notice } });
     }
     const call = draft.add({ type: "call.started", body: started });
     this.#edges.commit(draft);
+    const viewBefore = () => store.views.at(store.state.seq);
+    return this.#ask(request, call, {
+      preview: new PreviewBuffer(call, turn.turn),
+      answered: (end, attempt) => addAnswer(end, attempt, viewBefore),
+      failed: (end, attempt, error) =>
+        addCallFailure(end, attempt, error, () => isCompactable(store)),
+    });
+  }
+
+  #request(draft: Draft, trigger: CompactionTrigger): void {
+    const turn = draft.state.turn?.turn ?? null;
+    draft.add({ type: "compaction.requested", body: { turn, trigger } });
+    this.#edges.commit(draft);
+  }
+
+  async #compact(draft: Draft, compaction: OpenCompaction, asked = false): Promise<void> {
+    const { store, media, commit, budget } = this.#edges;
+    const decide = decider(draft, budget.rules(), SUMMARY_TOKENS, asked);
+    const prepared = prepareCompaction(store, compaction, media, decide);
+    if (prepared.kind === "ask") return this.#askAccount(prepared, asked);
+    if (prepared.kind === "stop") {
+      endCompaction(draft, compaction, budgetReason(prepared.end));
+      return commit(settled(draft));
+    }
+    if (prepared.kind !== "call") {
+      const { turn } = draft.state;
+      if (prepared.kind === "end") endCompaction(draft, compaction, prepared);
+      else {
+        const body = { request: compaction.seq, turn: turn?.turn ?? 0 };
+        draft.add({ type: "compaction.deferred", body });
+      }
+      return commit(settled(draft));
+    }
+    const { request, started, made } = prepared;
+    const call = draft.add({ type: "call.started", body: started });
+    commit(draft);
+    return this.#ask(request, call, {
+      preview: null,
+      answered: (end, attempt) => addCompaction(end, attempt, made, store.log),
+      failed: (end, attempt, error) => addCompactionFailure(end, attempt, error, made),
+    });
+  }
+
+  /** Makes the request of the call that was started, and writes what comes of it. */
+  async #ask(request: EncodedRequest, call: number, how: CallKind): Promise<void> {
     const attempt: Attempt = {
       call,
       message: new MessageAccumulator(),
-      preview: new PreviewBuffer(call, state.turn.turn),
+      preview: how.preview,
       connection: new AbortController(),
       request_id: null,
     };
@@ -205,20 +295,46 @@ export class Loop {
         this.#receive(attempt, event);
       }
       this.#edges.reach("end");
-      this.#finish(attempt, (end) => addAnswer(end, attempt));
+      this.#finish(attempt, (end) => how.answered(end, attempt));
     } catch (error) {
       if (!(error instanceof CallFailed)) {
         // An interrupt has written the end of this call and closed its connection.
         if (attempt.connection.signal.aborted) return;
         throw error;
       }
-      this.#finish(attempt, (end) => this.#fail(end, attempt, error));
+      this.#finish(attempt, (end) => how.failed(end, attempt, error));
     }
+  }
+
+  /**
+   * Asks for what the next call may cost, and makes it. Where there is no money a turn ends, and goes
+   * on without a compaction; where nobody answers it waits.
+   */
+  async #askAccount(asked: Extract<Verdict, { kind: "ask" }>, again: boolean): Promise<void> {
+    const { store, budget, commit } = this.#edges;
+    const answer = again ? ({ kind: "unknown" } as const) : await budget.ask(asked);
+    // Something else may have come meanwhile.
+    const draft = store.draft();
+    const action = next(draft.state, draft.now);
+    const { turn } = draft.state;
+    const refusal = answer.kind === "refused" ? accountEnd(answer.budget) : null;
+    if (action.do === "compact") {
+      const { compaction } = action;
+      if (answer.kind === "leased") return this.#compact(draft, compaction, true);
+      endCompaction(draft, compaction, refusal ? budgetReason(refusal) : UNREACHABLE);
+    } else if (action.do === "call" && turn) {
+      if (answer.kind === "leased") return this.#call(draft, true);
+      if (refusal) endTurn(draft, refusal);
+      else draft.add(unreachable(turn, draft.now, Math.random()));
+    } else return;
+    commit(settled(draft));
   }
 
   #receive(attempt: Attempt, event: StreamEvent): void {
     const delta = attempt.message.apply(event);
-    if (!delta || this.#attempt !== attempt) return;
+    if (!delta || this.#attempt !== attempt || !attempt.preview) return;
+    const { turn } = this.#edges.store.state;
+    if (delta.kind === "thinking" && turn && hidesThinking(turn)) return;
     this.#noteOutput();
     const first = attempt.preview.add(delta);
     if (first) this.#flush(attempt);
@@ -234,7 +350,7 @@ export class Loop {
   #flush(attempt: Attempt): void {
     this.#cancelFlush?.();
     this.#cancelFlush = null;
-    if (this.#attempt !== attempt) return;
+    if (this.#attempt !== attempt || !attempt.preview) return;
     this.#edges.followers.previews(this.#edges.store.state.seq, attempt.preview.take());
   }
 
@@ -247,102 +363,15 @@ export class Loop {
     this.#attempt = null;
     this.#edges.commit(settled(draft));
   }
-
-  #fail(draft: Draft, attempt: Attempt, failed: CallFailed): void {
-    const { turn, epoch } = draft.state;
-    if (!turn) return;
-    const model = epoch?.model ?? draft.state.config.model;
-    const why = classify(failed.failure, { model, at: draft.at });
-    const inContainer = draft.state.call?.container != null;
-    addFailure(draft, attempt);
-    const reason = refusedEpoch(why, draft.state);
-    if (reason && !turn.stripped) {
-      addNewEpoch(draft, attempt.call, why, reason);
-      return;
-    }
-    if (why.code === "container_rejected" && inContainer) {
-      addRetry(draft, attempt.call, why);
-      return;
-    }
-    const step = draft.state.turn?.step ?? turn.step;
-    const again =
-      why.kind === "retry"
-        ? nextAttempt({
-            attempt: step.attempt,
-            weight: step.weight,
-            firstAt: step.first_at ?? draft.at,
-            now: draft.at,
-            ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
-            random: Math.random(),
-          })
-        : null;
-    const { code, message } = why;
-    draft.add({
-      type: "failure",
-      body: {
-        turn: turn.turn,
-        call: attempt.call,
-        code,
-        message: again ? message : finalMessage(why, step.attempt),
-        ...(again ? { retry: { attempt: step.attempt + 1, at: again.at } } : {}),
-      },
-    });
-    if (why.kind === "final" && why.content_rejected) addCut(draft, "rejected", message, []);
-  }
-}
-
-/**
- * What the API refuses although the message is not at fault: thinking that it gave itself, as after
- * a change of the key's organization; an appended change of tools that a gateway does not know; or
- * the API's own tools, which an organization may have turned off and a gateway may not have.
- */
-function refusedEpoch(
-  why: Classified,
-  { epoch, server_tools }: State,
-): "gone" | "tools" | "server_tools" | null {
-  switch (why.code) {
-    case "thinking_rejected":
-      return "gone";
-    case "tool_change_rejected":
-      return epoch?.unaccepted_change ? "tools" : null;
-    case "server_tool_rejected":
-      return server_tools && SERVER_TOOLS.some((name) => hasTool(epoch, name))
-        ? "server_tools"
-        : null;
-    default:
-      return null;
-  }
-}
-
-const hasTool = (epoch: Epoch | null, name: string): boolean =>
-  epoch !== null && (epoch.base.builtin ?? false) && Object.hasOwn(epoch.base.tools, name);
-
-/** Tries at once again: what the API refused is left out now. */
-function addRetry(draft: Draft, call: number, { code, message }: Classified): void {
-  const { turn } = draft.state;
-  if (!turn) return;
-  const retry = { attempt: turn.step.attempt + 1, at: draft.at };
-  draft.add({ type: "failure", body: { turn: turn.turn, call, code, message, retry } });
-}
-
-/** Leaves out all thinking, sends the turn's tools as the request's own, and tries once more. */
-function addNewEpoch(
-  draft: Draft,
-  call: number,
-  why: Classified,
-  reason: "gone" | "tools" | "server_tools",
-): void {
-  const { turn } = draft.state;
-  if (!turn) return;
-  addRetry(draft, call, why);
-  const cut = { reason, message: `${why.message} Earlier thinking was left out.` };
-  draft.add(cutFact(turn.turn, cut, null));
 }
 
 /** Adds the end of the turn where the rows so far leave nothing else to do. */
 function settled(draft: Draft): Draft {
   const action = next(draft.state, draft.at);
   if (action.do === "end") endTurn(draft, action.end);
+  const { turn, call, money } = draft.state;
+  // One that a compaction between two turns was made with has no turn to end with.
+  if (!turn && !call && action.do === "nothing" && money.lease?.keep === false) addReturn(draft);
   return draft;
 }
 

@@ -70,6 +70,15 @@ export class MediaStore {
     }
   }
 
+  /** The first and the last bytes, at most so many of each; none when the hash is not known. */
+  ends(sha: string, bytes: number): Uint8Array[] {
+    const query = (order: string, from: string) =>
+      `SELECT substr(data, ${from}) AS data FROM media WHERE sha = ? ORDER BY n ${order} LIMIT 1`;
+    const first = this.#sql.exec<{ data: ArrayBuffer }>(query("ASC", "1, ?1"), bytes, sha);
+    const last = this.#sql.exec<{ data: ArrayBuffer }>(query("DESC", "-?1"), bytes, sha);
+    return [...first, ...last].map(({ data }) => new Uint8Array(data));
+  }
+
   /** The bytes as they are asked for; 404 when the hash is not known. */
   response(sha: string): Response {
     const pieces = this.pieces(sha);

@@ -3,7 +3,9 @@
  * repeated call always finds the same answer in the same rows.
  */
 import type { OutcomeKind } from "../shared/rows.ts";
-import type { OpenTool, OpenTurn, State } from "./state.ts";
+import { dueCompaction } from "./compact.ts";
+import { withFormat } from "./output.ts";
+import type { OpenCompaction, OpenTool, OpenTurn, State } from "./state.ts";
 
 export type Action =
   /** Nothing until somebody writes a row. */
@@ -13,6 +15,9 @@ export type Action =
   | { do: "wait"; until: number }
   | { do: "take"; input: number; as: "start" | "steer" }
   | { do: "call" }
+  /** The window was full in the middle of an answer: asks for a compaction. */
+  | { do: "overflow" }
+  | { do: "compact"; compaction: OpenCompaction }
   /** The session's own tools, in the order of their calls. */
   | { do: "run"; tools: OpenTool[] }
   | { do: "end"; end: TurnEnd };
@@ -35,14 +40,20 @@ const GUARD_MS = 15_000;
 /** The next action at the time `now` (milliseconds since the epoch). */
 export function next(state: State, now: number): Action {
   if (state.deleted) return { do: "nothing" };
+  if (state.call) return { do: "listen" };
+  const compaction = dueCompaction(state);
+  if (compaction) {
+    const until = compaction.step.retry_at;
+    return until !== null && until > now ? { do: "wait", until } : { do: "compact", compaction };
+  }
   const turn = state.turn;
   if (!turn) {
     const [first] = state.queue;
     return first ? { do: "take", input: first.seq, as: "start" } : { do: "nothing" };
   }
   if (turn.status === "awaiting") return { do: "nothing" };
-  if (state.call) return { do: "listen" };
-  return nextOfTurn(state, turn, now);
+  const action = nextOfTurn(state, turn, now);
+  return action.do === "end" ? { do: "end", end: withFormat(turn, action.end) } : action;
 }
 
 function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
@@ -67,6 +78,14 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
       `The answer reached the output limit ${MAX_CUTS + 1} times and was not continued further.`,
     );
   }
+  if (last?.stop_reason === "model_context_window_exceeded") {
+    if (!turn.compacted.includes("overflow")) return { do: "overflow" };
+    return end(
+      "failed",
+      "context_full",
+      "The conversation fills the model's context window. Start a new session, or switch to a model with a larger window.",
+    );
+  }
   if (turn.results) return nextStep(state, turn);
   if (!last) return { do: "call" };
   switch (last.stop_reason) {
@@ -86,12 +105,6 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
         "refused",
         "refusal",
         "The model refused this message. It was left out of the context, so the session goes on without it.",
-      );
-    case "model_context_window_exceeded":
-      return end(
-        "failed",
-        "context_full",
-        "The conversation fills the model's context window. Start a new session, or switch to a model with a larger window.",
       );
     default:
       return { do: "end", end: { outcome: "completed" } };
@@ -136,5 +149,8 @@ export function nextWake(state: State, now: number, owes: boolean): number | nul
   else if (action.do !== "nothing") times.push(now + GUARD_MS);
   // Something the account has not acknowledged, deletion included.
   if (owes) times.push(now + GUARD_MS);
+  // A lease ends when it is given back.
+  const lease = state.deleted ? null : state.money.lease;
+  if (lease) times.push(lease.expires_at > now ? lease.expires_at : now + GUARD_MS);
   return times.length > 0 ? Math.min(...times) : null;
 }

@@ -5,6 +5,7 @@ import {
   type ModelRequest,
   markable,
   type RequestBlock,
+  type RequestInput,
   type RequestMessage,
 } from "../model/request.ts";
 import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
@@ -12,18 +13,27 @@ import type {
   CallStartedBody,
   InputBody,
   Row,
-  RowBodies,
   ServerTool,
   ToolChoice,
   ToolDefinition,
 } from "../shared/rows.ts";
+import type { ModelSettings } from "../shared/settings.ts";
 import { isServerTool } from "../tools/server-tools.ts";
-import { buildContext } from "./context.ts";
+import type { SizedCall, Verdict } from "./budget.ts";
+import { sizeOf } from "./budget-size.ts";
+import { promptSettings } from "./cache-miss.ts";
+import { buildContext, type ContextRows } from "./context.ts";
+import { instructionsBefore } from "./instructions.ts";
 import type { Log } from "./log.ts";
 import { loadMedia, type MediaStore } from "./media.ts";
+import { wholeSettings } from "./settings.ts";
 import type { Epoch, OpenTurn, State } from "./state.ts";
 
+/** What of the log a context is read from. */
+export type ContextLog = Pick<Log, "contents" | "rowOf">;
+
 export interface PreparedCall {
+  kind: "go";
   request: EncodedRequest;
   notices: ModelRequest["notices"];
   started: CallStartedBody;
@@ -39,38 +49,31 @@ export function prepareCall(
   epoch: Epoch,
   log: Log,
   media: MediaStore,
-): PreparedCall {
-  const { start } = state.context;
-  const rows = log.contents(start, state.seq);
-  // A row of the context is not read twice.
-  const rowAt = (seq: number) => rows[seq - start] ?? log.contents(seq, seq)[0];
-  const messages = buildContext({
-    rows,
-    input: (seq) => inputOf(rowAt(seq)),
-    definitions: (seq) => definitionsOf(rowAt(seq)),
-    epoch: epoch.seq,
-    tools: Object.keys(epoch.base.tools),
-    instructions: instructionsBefore(state, log),
-    systemMessages: rulesOf(epoch.model).system_messages,
-  });
+  decide: ((call: SizedCall) => Verdict) | null,
+): PreparedCall | Exclude<Verdict, { kind: "go" }> {
+  const rules = rulesOf(epoch.model, epoch.facts);
+  const said = nextRequest(state, turn, epoch, log);
+  const { messages, settings, container } = said;
   const marks = cacheMarks(messages, state.context.mark);
-  const max_tokens = rulesOf(epoch.model).max_output;
-  const ttl = "5m";
-  const tools = toolsOf(state, epoch, rowAt);
-  const runsCode = tools.some(({ name }) => name === "code_execution");
-  const container = runsCode ? state.container : null;
+  const ttl = turn.cache_ttl;
+  const fast = settings.speed === "fast" && rules.fast !== "no";
+  const sized = decide && {
+    ttl,
+    max_tokens: rules.max_output,
+    size: sizeOf([said.system, said.tools, messages]),
+    fast,
+  };
+  const verdict = sized && decide(sized);
+  if (verdict && verdict.kind !== "go") return verdict;
+  const max_tokens = verdict?.max_tokens ?? rules.max_output;
   const request = buildRequest({
-    model: epoch.model,
-    system: systemOf(rowAt(1), epoch),
-    tools,
-    toolChoice: sentChoice(turn.options.tool_choice, epoch),
-    parallelToolCalls: turn.options.parallel_tool_calls,
+    ...said,
     messages: loadMedia(messages, media),
     maxTokens: max_tokens,
     marks,
     ttl,
-    container,
   });
+  const sent = promptSettings(request.params);
   // A retry is the same step once more; only a finished call makes the next one.
   const again = turn.step.weight + turn.step.losses > 0;
   const started: CallStartedBody = {
@@ -83,18 +86,94 @@ export function prepareCall(
     max_tokens,
     marks,
     ttl,
+    ...(Object.keys(sent).length > 0 ? { sent } : {}),
     ...(container === null ? {} : { container }),
+    ...(verdict?.by_budget ? { by_budget: true as const } : {}),
+    ...(sized ? { size: sized.size } : {}),
+    ...(fast ? { speed: "fast" as const } : {}),
   };
-  return { request: encodeRequest(request), notices: request.notices, started };
+  return { kind: "go", request: encodeRequest(request), notices: request.notices, started };
 }
 
-/** What stands before the context's start and still holds: the owner's, then what was announced since. */
-function instructionsBefore({ instruction, context }: State, log: Log): RowBodies["instruction"][] {
-  if (!instruction) return [];
-  const { owner, seq } = instruction;
-  return [...(owner === null || owner === seq ? [] : [owner]), seq]
-    .filter((one) => one < context.start)
-    .flatMap((one) => log.rowOf("instruction", one)?.body ?? []);
+/** What the turn's next model call says. Its images and documents are references yet. */
+export function nextRequest(state: State, turn: OpenTurn, epoch: Epoch, log: ContextLog) {
+  const { source, rowAt } = contextOf(state, epoch, log);
+  return {
+    ...frameOf(state, epoch, rowAt),
+    toolChoice: sentChoice(turn.options.tool_choice, epoch),
+    parallelToolCalls: turn.options.parallel_tool_calls,
+    messages: buildContext(source),
+    settings: settingsOfCall(turn, rowAt),
+  };
+}
+
+/** The rows of the context, and how any row of the log is read beside them. */
+export function contextOf(
+  state: State,
+  epoch: Epoch,
+  log: ContextLog,
+): { source: ContextRows; rowAt: (seq: number) => Row | undefined } {
+  const { start } = state.context;
+  const rows = log.contents(start, state.seq);
+  // A row of the context is not read twice.
+  const rowAt = (seq: number) => rows[seq - start] ?? log.contents(seq, seq)[0];
+  const instructionAt = (seq: number) => log.rowOf("instruction", seq)?.body ?? null;
+  const source: ContextRows = {
+    rows,
+    input: (seq) => inputOf(rowAt(seq)),
+    definitions: (seq) => definitionsOf(rowAt(seq)),
+    epoch: epoch.seq,
+    tools: Object.keys(epoch.base.tools),
+    summary: summaryOf(state, epoch, rowAt),
+    instructions: instructionsBefore(state, start).flatMap((seq) => instructionAt(seq) ?? []),
+    instructionAt,
+    systemMessages: rulesOf(epoch.model, epoch.facts).system_messages,
+  };
+  return { source, rowAt };
+}
+
+/** What stands for the messages before the context's start: see `Context.summary`. */
+function summaryOf(
+  { context: { summary } }: State,
+  epoch: Epoch,
+  rowAt: (seq: number) => Row | undefined,
+): ContextRows["summary"] {
+  const row = summary && rowAt(summary.seq);
+  if (row?.type !== "context.compacted") return null;
+  const { block, summary: text } = row.body;
+  if (!block) return text ?? null;
+  return summary?.epoch === epoch.seq ? block : String(block.content);
+}
+
+/** What all requests of an epoch share. */
+export function frameOf(
+  state: State,
+  epoch: Epoch,
+  rowAt: (seq: number) => Row | undefined,
+): Pick<RequestInput, "model" | "facts" | "system" | "tools"> & { container: string | null } {
+  const tools = toolsOf(state, epoch, rowAt);
+  const runsCode = tools.some(({ name }) => name === "code_execution");
+  return {
+    model: epoch.model,
+    facts: epoch.facts,
+    system: systemOf(rowAt(1), epoch),
+    tools,
+    container: runsCode ? state.container : null,
+  };
+}
+
+/**
+ * The turn's settings. Where an answer is continued the API would begin one of the form anew, and the
+ * two would not join.
+ */
+function settingsOfCall(
+  { settings, last, results }: OpenTurn,
+  rowAt: (seq: number) => Row | undefined,
+): ModelSettings {
+  const whole = wholeSettings(settings, rowAt);
+  if (last?.stop_reason !== "max_tokens" || results) return whole;
+  const { output_format: _, ...rest } = whole;
+  return rest;
 }
 
 /**
@@ -130,11 +209,11 @@ function systemOf(row: Row | undefined, { base }: Epoch): string | null {
 /** The tool array of the epoch; the API's own tools only where it and the model have them. */
 function toolsOf(
   { server_tools }: State,
-  { base, model }: Epoch,
+  { base, model, facts }: Epoch,
   rowAt: (seq: number) => Row | undefined,
 ): readonly (ToolDefinition | ServerTool)[] {
   const tools = base.seq === undefined ? [] : definitionsOf(rowAt(base.seq));
-  const offered = server_tools && rulesOf(model).server_tools;
+  const offered = server_tools && rulesOf(model, facts).server_tools;
   return offered ? tools : tools.filter((tool) => !isServerTool(tool));
 }
 

@@ -38,16 +38,24 @@ export function replayed(store: Store, seq: number): Replayed {
       cancelled: [],
     };
   }
-  const turn = row?.type === "interrupt" ? row.body.turn : null;
+  const asks = row?.type === "interrupt" || row?.type === "compaction.requested";
+  const turn = asks ? row.body.turn : null;
+  const stopped = row?.type === "compaction.ended" ? { stopped: "compaction" as const } : {};
   return {
-    accepted: { ...known, input: null, turn, result: turn },
+    accepted: { ...known, input: null, turn, result: turn, ...stopped },
     cancelled: cancelledBy(store.log, row),
   };
 }
 
 /** The inputs that a submission cancelled: their rows stand together, behind the end of a turn that it stopped. */
 function cancelledBy(log: Log, row: Row | null): number[] {
-  if (row?.type !== "interrupt" && row?.type !== "input.cancelled") return [];
+  if (
+    row?.type !== "interrupt" &&
+    row?.type !== "input.cancelled" &&
+    row?.type !== "compaction.ended"
+  ) {
+    return [];
+  }
   const cancelled: number[] = [];
   const types = ["outcome", "input", "input.taken", "input.cancelled"] as const;
   for (const later of log.typed(types, row.seq - 1)) {

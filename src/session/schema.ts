@@ -8,7 +8,7 @@
  * Written into `head`; an object of a newer format is refused instead of misread. It rises with
  * every change of a table or of the folded state, so that an older state is folded anew.
  */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Tables that an older format does not have. */
 export const ADDED_TABLES = `

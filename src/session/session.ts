@@ -16,9 +16,12 @@ import { admit, admitDeletion } from "./admit.ts";
 import { Alarm } from "./alarm.ts";
 import { lostFact } from "./answer.ts";
 import { assemble, namesOf, type Parts } from "./assemble.ts";
-import type { CreateAnswer, SessionCalls, SessionDescription } from "./calls.ts";
+import type { CreateAnswer, SessionCalls } from "./calls.ts";
 import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
-import { type OpenCall, openCalls, queuedInputs, sessionInfo } from "./describe.ts";
+import { isScheduled } from "./compact.ts";
+import type { ContextSize } from "./context-size.ts";
+import { askContextSize } from "./context-size-ask.ts";
+import { description, type OpenCall, openCalls, queuedInputs, sessionInfo } from "./describe.ts";
 import type { Draft } from "./draft.ts";
 import { faultPoint, faultPointsOfCommit } from "./fault-points.ts";
 import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
@@ -26,14 +29,14 @@ import { CLOSE_DELETED, Followers } from "./followers.ts";
 import { logLines } from "./log-lines.ts";
 import { MEDIA_MISSING, MediaStore } from "./media.ts";
 import { nextWake } from "./next.ts";
-import { summaryOf } from "./outbox.ts";
+import { owedEntries, summaryOf } from "./outbox.ts";
 import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
 import { addLostTools } from "./run-tools.ts";
+import { type SearchAsked, type SearchPage, searchLog } from "./search.ts";
 import { settledCall } from "./settled.ts";
 import { Staging } from "./staging.ts";
 import { Store } from "./store.ts";
 import { type TurnInfo, type TurnSummary, turnInfo, turnList } from "./turns.ts";
-import { pendingCalls } from "./view-at.ts";
 import { PAGE_BYTES, type PackedPage, type PackedRows, packJson } from "./wire.ts";
 
 export class Session extends DurableObject<Env> implements SessionCalls {
@@ -141,18 +144,26 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     // Asked for only now, so that a refused submission stores no bytes.
     const missing = this.#media.missing(draft.rows);
     if (missing.length > 0) return refusal({ ...MEDIA_MISSING, missing });
-    const wrote = draft.rows.length > 0;
-    const place = admission.input ?? (wrote ? first : parts.store.state.seq);
+    const own = draft.rows.find(({ body }) => "submission" in body)?.seq;
+    const place = admission.input ?? own ?? parts.store.state.seq;
     if (submission.key) parts.store.keepKey(submission.key.id, submission.key.hash, place);
     this.#commit(draft);
     if (admission.stops) parts.loop.abort();
     this.#wake();
-    const { input, turn } = admission;
+    const { input, turn, stopped } = admission;
     const cancelled = draft.rows.flatMap((row) =>
       row.type === "input.cancelled" ? [row.body.input] : [],
     );
-    const accepted = { s: first, input, turn, result: resultOf(draft.rows, turn), replayed: false };
-    return this.#answer(parts.store, { accepted, cancelled });
+    const result = resultOf(draft.rows, turn);
+    const told = {
+      s: first,
+      input,
+      turn,
+      result,
+      replayed: false,
+      ...(stopped ? { stopped } : {}),
+    };
+    return this.#answer(parts.store, { accepted: told, cancelled });
   }
 
   /** Rows behind `after`, up to `to`; null when there is no session. */
@@ -176,16 +187,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   async describe(): Promise<Uint8Array[] | null> {
     const store = this.#read();
-    if (!store) return null;
-    const [created] = store.log.contents(1, 1);
-    const config = created?.type === "session.created" ? created.body.config : null;
-    const described: SessionDescription = {
-      session: sessionInfo(store.state),
-      system_prompt: config?.system_prompt ?? null,
-      permissions: store.state.permissions,
-      pending: pendingCalls(store.log, store.state),
-    };
-    return packJson(described);
+    return store && packJson(description(store));
   }
 
   async turn(turn: number): Promise<TurnInfo | null> {
@@ -207,6 +209,16 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   async waiting(): Promise<Uint8Array[] | null> {
     const store = this.#read();
     return store ? packJson(queuedInputs(store)) : null;
+  }
+
+  async search(asked: SearchAsked): Promise<SearchPage | null> {
+    const store = this.#read();
+    return store ? searchLog(store.log, asked, store.state.seq) : null;
+  }
+
+  async context(exact: boolean): Promise<ContextSize | null> {
+    const store = this.#read();
+    return store && askContextSize(store, this.#media, { exact, env: this.env });
   }
 
   /** The secret under which this session's stream tickets are made. */
@@ -272,6 +284,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     if (info?.isRetry) this.#keepAlarm();
     const told = parts.outbox.catchUp();
     await this.#alarm.hold(parts.loop.wake());
+    await parts.leases.tend();
     await told;
     await parts.outbox.send();
     this.#keepAlarm();
@@ -348,6 +361,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   #answer(store: Store, { accepted, cancelled }: Replayed): SubmitAnswer {
     const queued = store.state.queue.map(({ seq }) => seq);
+    if (isScheduled(store.state, accepted.s)) accepted.scheduled = true;
     faultPoint(this.ctx, "answer");
     return { ok: true, accepted, session: sessionInfo(store.state), queued, cancelled };
   }
@@ -370,7 +384,8 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const { account, session } = namesOf(this.ctx);
     try {
       faultPoint(this.ctx, "report");
-      await accountOf(this.env, account).remove(session, summaryOf(session, store));
+      const { entries } = owedEntries(store);
+      await accountOf(this.env, account).remove(session, summaryOf(session, store), entries);
       faultPoint(this.ctx, "reported");
       return true;
     } catch {

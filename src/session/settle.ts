@@ -3,8 +3,11 @@
  * ever holds half of one.
  */
 import type { Fact, ToolEndedBody, Totals } from "../shared/rows.ts";
+import { addReturn } from "./budget-state.ts";
+import { stopCompactions } from "./compact.ts";
 import type { Draft } from "./draft.ts";
 import type { TurnEnd } from "./next.ts";
+import { isFormatted } from "./settings.ts";
 import { answerable, type OpenTurn, type State } from "./state.ts";
 
 /** Ends the open turn, or pauses it when it has to wait for the client. */
@@ -16,6 +19,7 @@ export function endTurn(draft: Draft, end: TurnEnd): void {
     const { code, message } = end.notice;
     draft.add({ type: "notice", body: { turn: turn.turn, code, message } });
   }
+  if (draft.state.money.lease?.keep === false) addReturn(draft);
   draft.add(outcome(draft.state, draft.state.turn ?? turn, draft.at, end));
 }
 
@@ -33,6 +37,9 @@ function outcome(state: State, turn: OpenTurn, at: number, end: TurnEnd): Fact {
       queued: state.queue.map(({ seq }) => seq),
       ...(end.code === undefined ? {} : { code: end.code }),
       ...(end.message === undefined ? {} : { message: end.message }),
+      ...(isFormatted(turn.settings)
+        ? { parsed: end.outcome === "completed" && (turn.last?.parses ?? false) }
+        : {}),
       totals: totals(state, turn, at),
     },
   };
@@ -87,6 +94,7 @@ export function ledgeResult(
  */
 export function stopTurn(draft: Draft, cut: Fact[]): void {
   for (const fact of cut) draft.add(fact);
+  stopCompactions(draft, "interrupted");
   settleTools(draft, "interrupted");
   endTurn(draft, { outcome: "interrupted" });
 }

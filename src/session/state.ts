@@ -3,6 +3,8 @@
  * long the session gets. It is kept in `head` at each outcome and rebuilt from the log by `fold`.
  */
 import type {
+  CompactionMethod,
+  CompactionTrigger,
   JsonObject,
   Limits,
   OutcomeKind,
@@ -13,7 +15,11 @@ import type {
   TurnOptions,
   Usage,
 } from "../shared/rows.ts";
+import type { CacheTtl, ModelFacts } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
+import type { Money } from "./budget-state.ts";
+import type { Cache } from "./cache-miss.ts";
+import type { PlacedSettings } from "./settings.ts";
 
 /** The model call that is open: started, without an end. */
 export interface OpenCall {
@@ -23,6 +29,27 @@ export interface OpenCall {
   mark: number | null;
   /** The API's machine for code execution that it goes on in, or null. */
   container: string | null;
+  /** Seq of the request for a compaction that it is made for, or null. */
+  compaction: number | null;
+}
+
+/** A compaction that was asked for and has no end yet. */
+export interface OpenCompaction {
+  /** Seq of its `compaction.requested`. */
+  seq: number;
+  /** When it was asked for, in milliseconds since the epoch. */
+  at: number;
+  trigger: CompactionTrigger;
+  keep: number;
+  method: CompactionMethod;
+  no_tools: boolean;
+  /** A call was made for it. */
+  began: boolean;
+  /** It cannot be done before the open turn has ended. */
+  later: boolean;
+  step: Step;
+  /** US dollars of its calls; null once one had no price. */
+  cost_usd: number | null;
 }
 
 /** A tool call without a result. */
@@ -74,6 +101,8 @@ export interface LastCall {
   empty: boolean;
   /** The request ended with tool results. */
   after_results: boolean;
+  /** In a turn with an output format: the answer so far is JSON. */
+  parses: boolean;
 }
 
 /** A step of which nothing was tried yet. */
@@ -96,6 +125,11 @@ export interface OpenTurn {
   input: { seq: number; hash: string; media: number; detached: boolean };
   options: TurnOptions;
   limits: Limits;
+  /** The turn's own settings and the session's, as they were when it began. */
+  settings: PlacedSettings;
+  cache_ttl: CacheTtl;
+  /** Codes of the notices that it has given. */
+  noticed: string[];
   /** Model calls of the turn so far (steps, not attempts). */
   n: number;
   /** Model calls since the client's last input, without continuations. */
@@ -112,6 +146,8 @@ export interface OpenTurn {
   results: boolean;
   /** The turn has begun a new epoch because the API refused the old one. */
   stripped: boolean;
+  /** Why it has asked for a compaction, each at most once. */
+  compacted: CompactionTrigger[];
   /** Something it had appended was left out of the context again. */
   dropped: boolean;
   /** Why the turn cannot go on. */
@@ -128,6 +164,7 @@ export interface Queued {
   hash: string;
   options: TurnOptions;
   limits: Limits;
+  settings: PlacedSettings;
   replay: boolean;
   /** Decoded bytes of its images and documents. */
   media: number;
@@ -140,12 +177,15 @@ export interface Epoch {
   /** Seq of the row that opened it. */
   seq: number;
   model: string;
+  facts: ModelFacts | null;
   /** The tool array that requests carry. */
   base: Toolset;
   /** Name → definition hash of the tools that are on now, after appended changes. */
   active: Record<string, string>;
   /** The same for all that were ever on: a name keeps its definition within an epoch. */
   defined: Record<string, string>;
+  /** The toolset that is on now: that of the last change. */
+  offered: Toolset;
   /** A request of it was accepted, so its prefix is worth keeping. */
   accepted: boolean;
   /** A change of tools was appended, and no request with it was accepted yet. */
@@ -155,6 +195,11 @@ export interface Epoch {
 export interface Context {
   /** The context begins with this row. */
   start: number;
+  /**
+   * The row of the summary that stands before it, or null. A block of the API is sent as it is in the
+   * epoch in which it was made; after that, and where there was none, the summary is a text.
+   */
+  summary: { seq: number; epoch: number | null } | null;
   /** What was appended since the last accepted request: left out if the API refuses it. */
   inputs: number[];
   tools: string[];
@@ -188,25 +233,41 @@ export function withTurn(state: State, change: (turn: OpenTurn) => OpenTurn): St
   return state.turn ? { ...state, turn: change(state.turn) } : state;
 }
 
+/** An instruction's row, and the row at which the context has it. */
+export interface PlacedInstruction {
+  seq: number;
+  at: number;
+}
+
 export interface State {
   seq: number;
   at: number;
   created_at: number;
   deleted: boolean;
   config: { model: string; title: string | null; metadata: JsonObject };
+  /** What the API said of that model, where the catalogue does not have it. */
+  facts: ModelFacts | null;
+  settings: PlacedSettings;
+  cache_ttl: CacheTtl;
   /** The session's own tools; their definitions stand in row 1. */
   toolset: Toolset;
   /** What its built-in tools may do; null without such tools. */
   permissions: Permissions | null;
   shell: ShellState | null;
-  /** The row of the newest instruction, the file that it is about, and the owner's newest row. */
-  instruction: { seq: number; sha: string; owner: number | null } | null;
+  /**
+   * The row of the newest instruction, the file that it is about, and the row at which the context has
+   * it: a compaction that covers it gives it again. `owner` is the owner's newest one.
+   */
+  instruction: (PlacedInstruction & { sha: string; owner: PlacedInstruction | null }) | null;
   turns: number;
   usage: Usage;
   cost_usd: number | null;
+  money: Money;
   turn: OpenTurn | null;
   call: OpenCall | null;
   queue: Queued[];
+  /** In the order in which they were asked for. */
+  compactions: OpenCompaction[];
   epoch: Epoch | null;
   /** The API takes appended changes of tools; a gateway before it may not know them. */
   appends: boolean;
@@ -215,6 +276,7 @@ export interface State {
   /** The API's machine for code execution that the next call goes on in. */
   container: string | null;
   context: Context;
+  cache: Cache;
   /** The last turn's message, how it ended, and whether the context still holds it. */
   last: {
     turn: number;
@@ -223,6 +285,7 @@ export interface State {
     outcome: OutcomeKind;
     kept: boolean;
     options: TurnOptions;
+    settings: PlacedSettings;
   } | null;
   /** The last submissions: id → first seq. */
   submissions: [id: string, seq: number][];

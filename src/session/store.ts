@@ -2,7 +2,10 @@
  * A session's storage and its state in memory, kept as one: `commit` writes a draft's rows and the
  * working tables in one synchronous step and moves the state along.
  */
+import { PRICES } from "../model/prices.ts";
 import { clock } from "../shared/clock.ts";
+import { dayOf } from "../shared/ledger.ts";
+import type { PriceTable } from "../shared/price.ts";
 import type { Row, RowOf } from "../shared/rows.ts";
 import { Draft } from "./draft.ts";
 import { begin, fold } from "./fold.ts";
@@ -41,7 +44,10 @@ export class Store {
   #headSeq: number;
   /** The last row that the account has acknowledged. */
   #reported: number;
+  #reportedDay: number;
   readonly secret: string;
+  /** The prices of this moment. */
+  prices: () => PriceTable = () => PRICES;
 
   private constructor(sql: SqlStorage, state: State, { secret, seq, reported }: Head) {
     this.#sql = sql;
@@ -51,6 +57,7 @@ export class Store {
     this.secret = secret;
     this.#headSeq = seq;
     this.#reported = reported;
+    this.#reportedDay = dayOf(this.log.at(reported) ?? state.created_at);
   }
 
   /** The session on this storage, or null when there is none. Writes nothing. */
@@ -80,7 +87,8 @@ export class Store {
       else if (state) state = fold(state, row);
     }
     if (!state) throw new Error("The log of this session does not begin with its creation.");
-    const store = new Store(sql, state, head);
+    // What an older version has reported may lack what the account keeps now.
+    const store = new Store(sql, state, { ...head, reported: 0 });
     store.#writeHead(state);
     return store;
   }
@@ -110,16 +118,23 @@ export class Store {
     return this.#reported;
   }
 
+  /** The day of that row. */
+  get reportedDay(): number {
+    return this.#reportedDay;
+  }
+
   /**
    * Kept in memory and written with the next head: a report that is repeated after a restart says
    * the same again, and the account writes nothing for it.
    */
-  acknowledge(seq: number): void {
-    this.#reported = Math.max(this.#reported, seq);
+  acknowledge(seq: number, day: number): void {
+    if (seq <= this.#reported) return;
+    this.#reported = seq;
+    this.#reportedDay = day;
   }
 
   draft(): Draft {
-    return new Draft(this.#state, clock.now());
+    return new Draft(this.#state, clock.now(), this.prices);
   }
 
   /**

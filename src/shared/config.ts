@@ -3,6 +3,7 @@
  * the whole list, in the order in which the README shows it.
  */
 
+import { type PriceTable, readPrices } from "./price.ts";
 import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./rows.ts";
 
 /** One variable. `read` gives null for a value that breaks `rule`. */
@@ -49,11 +50,25 @@ export interface Config {
   /** Sessions without tools of their own have the built-in ones. */
   builtinTools: boolean;
   serverTools: ServerToolName[];
+  /** How full a model's window may be before a conversation is compacted; 0: never by itself. */
+  compactAtPercent: number;
   maxBodyBytes: number;
   /** How long a JSON answer waits for its turn, in milliseconds. */
   answerTimeoutMs: number;
   /** `host` or `host:port` that the address guard lets through. */
   fetchAllowHosts: readonly string[];
+  /** Prices that stand in for those of the table. */
+  prices: PriceTable;
+  /** What a turn that says nothing of it may cost, in US dollars; null: no limit. */
+  turnBudget: number | null;
+  budgets: AccountBudgets;
+}
+
+/** What an account may cost, in US dollars. Zero is a limit; null is none. */
+export interface AccountBudgets {
+  day: number | null;
+  month: number | null;
+  total: number | null;
 }
 
 /** The account of bare keys, of `CC_API_KEY` and of anonymous use. */
@@ -96,6 +111,12 @@ const readInteger =
     const value = Number(text);
     return value >= min && value <= max ? value : null;
   };
+
+/** US dollars, to a millionth. */
+const readUsd = (text: string): number | null =>
+  /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : null;
+
+const USD_RULE = "an amount in US dollars such as `5` or `0.25`; `0` is a limit of nothing";
 
 const integerRule = (min: number, max: number): string => `a whole number from ${min} to ${max}`;
 
@@ -262,6 +283,14 @@ export const VARIABLES = table({
     secret: false,
     read: readServerTools,
   } satisfies Variable<ServerToolName[]>,
+  COMPACT_AT_PERCENT: {
+    meaning:
+      "A conversation is compacted at the start of a turn when it fills more than so many percent of its model's window, less the room for an answer. 0: only when it is asked for, and when the window is full.",
+    rule: integerRule(0, 100),
+    fallback: 80,
+    secret: false,
+    read: readInteger(0, 100),
+  },
   MAX_BODY_MB: {
     meaning: "The largest request body, in units of 1,048,576 bytes.",
     // A body is held in memory while it is read, and an isolate has 128 MB for all its requests.
@@ -277,6 +306,43 @@ export const VARIABLES = table({
     fallback: 300,
     secret: false,
     read: readInteger(1, 3600),
+  },
+  CLAUDE_MAX_COST_PER_REQUEST: {
+    meaning:
+      "US dollars that a turn may cost where it brings no `max_budget_usd` of its own. Unset: no limit.",
+    rule: USD_RULE,
+    fallback: null,
+    secret: false,
+    read: readUsd,
+  },
+  CLAUDE_MAX_COST_PER_USER: {
+    meaning: "US dollars that an account may cost in all. Unset: no limit.",
+    rule: USD_RULE,
+    fallback: null,
+    secret: false,
+    read: readUsd,
+  },
+  BUDGET_DAY_USD: {
+    meaning: "US dollars that an account may cost in a day (UTC). Unset: no limit.",
+    rule: USD_RULE,
+    fallback: null,
+    secret: false,
+    read: readUsd,
+  },
+  BUDGET_MONTH_USD: {
+    meaning: "US dollars that an account may cost in a calendar month (UTC). Unset: no limit.",
+    rule: USD_RULE,
+    fallback: null,
+    secret: false,
+    read: readUsd,
+  },
+  MODEL_PRICES: {
+    meaning:
+      "Prices in US dollars per million tokens, as JSON: the model's id to `input`, `output`, `cache_write_5m`, `cache_write_1h`, `cache_read`, and `since` (a day) where they hold from then on. They replace those of the built-in table for calls that end from now on.",
+    rule: 'JSON such as `{"my-model": {"input": 3, "output": 15, "cache_write_5m": 3.75, "cache_write_1h": 6, "cache_read": 0.3}}`; a model may have a list of prices, each with `since` (`YYYY-MM-DD`) or `"speed": "fast"` where it holds only so',
+    fallback: null,
+    secret: false,
+    read: readPrices,
   },
   FETCH_ALLOW_HOSTS: {
     meaning:
@@ -357,9 +423,17 @@ function read(env: Variables): ConfigResult {
     permissionMode: value("CC_API_PERMISSION_MODE"),
     builtinTools: value("BUILTIN_TOOLS"),
     serverTools: value("SERVER_TOOLS"),
+    compactAtPercent: value("COMPACT_AT_PERCENT"),
     maxBodyBytes: value("MAX_BODY_MB") * MB,
     answerTimeoutMs: value("CLAUDE_TIMEOUT_SECONDS") * 1000,
     fetchAllowHosts: value("FETCH_ALLOW_HOSTS") ?? [],
+    prices: value("MODEL_PRICES") ?? {},
+    turnBudget: value("CLAUDE_MAX_COST_PER_REQUEST"),
+    budgets: {
+      day: value("BUDGET_DAY_USD"),
+      month: value("BUDGET_MONTH_USD"),
+      total: value("CLAUDE_MAX_COST_PER_USER"),
+    },
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
 }

@@ -4,6 +4,9 @@
  * time gets the same events.
  */
 import {
+  type CacheMiss,
+  type CompactionMethod,
+  type ConfigChange,
   type ContentBlock,
   inputId,
   type Json,
@@ -18,7 +21,8 @@ import {
   turnId,
   type Usage,
 } from "./rows.ts";
-import type { View } from "./view.ts";
+import type { SettingsChange } from "./settings.ts";
+import { finalText, type View } from "./view.ts";
 
 /** A tool call in the form that OpenAI clients read: `arguments` is a JSON text. */
 export interface ToolCall {
@@ -44,11 +48,16 @@ export interface TurnResult {
   outcome: OutcomeKind;
   finish_reason: "stop" | "tool_calls";
   output_text: string;
+  /** With an output format: the answer as a value; null where there is none, never a part of it. */
+  output_parsed?: Json;
   tool_calls: ToolCall[];
   usage: TurnUsage;
   cost_usd: number | null;
   model: string;
   duration_ms: number;
+  /** With `budget_reached`: which budget, and how to raise it. */
+  code?: string;
+  message?: string;
 }
 
 export interface TurnFailure extends TurnResult {
@@ -58,7 +67,7 @@ export interface TurnFailure extends TurnResult {
 
 export interface EventData {
   "session.created": { model: string; title: string | null; metadata: JsonObject };
-  "session.updated": { model?: string; title?: string | null; metadata?: JsonObject };
+  "session.updated": Omit<ConfigChange, "settings" | "model_facts"> & SettingsChange;
   "session.deleted": Record<string, never>;
   "turn.started": { turn: string; input_id: string; input: ContentBlock[] | null };
   "input.queued": { input_id: string; input: ContentBlock[]; start: "queued" | "steer" };
@@ -83,10 +92,22 @@ export interface EventData {
     cost_usd: number | null;
     request_id: string | null;
     ms: number;
+    /** The call was made for a compaction, and its answer is no part of the conversation. */
+    purpose?: "compact";
+    /** Why it read less from the API's cache than was put there, and how many tokens. */
+    cache_miss?: CacheMiss;
   };
   "turn.retrying": { code: string; message: string; attempt: number; at: string };
   "session.context_changed": { reason: string; message: string; left_out: string[] };
   "instructions.changed": { path: string; by: "owner" | "files" };
+  "session.compacted": {
+    messages_before: number;
+    messages_after: number;
+    tokens_before: number;
+    tokens_after: number;
+    cost_usd: number | null;
+    method: CompactionMethod;
+  };
   notice: { code: string; message: string };
   "turn.completed": TurnResult;
   "turn.interrupted": TurnResult;
@@ -178,8 +199,10 @@ function eventOf(row: Row, view: View): Event | null {
       const { model, title, metadata } = row.body.config;
       return { type: row.type, turn: null, data: { model, title, metadata } };
     }
-    case "session.updated":
-      return { type: row.type, turn: null, data: row.body.config };
+    case "session.updated": {
+      const { settings, model_facts: _, ...config } = row.body.config;
+      return { type: row.type, turn: null, data: { ...config, ...settings } };
+    }
     case "session.deleted":
       return { type: row.type, turn: null, data: {} };
     case "input":
@@ -204,11 +227,16 @@ function eventOf(row: Row, view: View): Event | null {
     case "call.ended": {
       const { call, end, stop_reason, usage, estimated, cost_usd, request_id, ms } = row.body;
       const data = { call, end, stop_reason, usage, estimated, cost_usd, request_id, ms };
-      return { type: "call.completed", turn: turnId(row.body.turn), data };
+      const { cache_miss } = row.body;
+      const missed = cache_miss ? { cache_miss } : {};
+      const { turn, purpose } = row.body;
+      const made = purpose ? { purpose } : {};
+      const id = turn === 0 ? null : turnId(turn);
+      return { type: "call.completed", turn: id, data: { ...data, ...missed, ...made } };
     }
     case "failure": {
-      const { turn, code, message, retry } = row.body;
-      if (!retry) return null;
+      const { turn, code, message, retry, purpose } = row.body;
+      if (!retry || purpose === "compact") return null;
       const data = { code, message, attempt: retry.attempt, at: new Date(retry.at).toISOString() };
       return { type: "turn.retrying", turn: turnId(turn), data };
     }
@@ -227,6 +255,20 @@ function eventOf(row: Row, view: View): Event | null {
       const by = text === null ? ("files" as const) : ("owner" as const);
       return { type: "instructions.changed", turn: null, data: { path, by } };
     }
+    case "context.compacted": {
+      const { turn, method, cost_usd } = row.body;
+      const { messages_before, messages_after, tokens_before, tokens_after } = row.body;
+      const messages = { messages_before, messages_after };
+      const data = { ...messages, tokens_before, tokens_after, cost_usd, method };
+      return { type: "session.compacted", turn: turn === null ? null : turnId(turn), data };
+    }
+    case "compaction.ended": {
+      const { turn, code, message } = row.body;
+      if (QUIET_ENDS.has(code)) return null;
+      const said = `The conversation was not compacted: ${message}`;
+      const data = { code: "compaction_failed", message: said };
+      return { type: "notice", turn: turn === null ? null : turnId(turn), data };
+    }
     case "notice": {
       const { turn, code, message } = row.body;
       return { type: row.type, turn: turn === null ? null : turnId(turn), data: { code, message } };
@@ -238,10 +280,21 @@ function eventOf(row: Row, view: View): Event | null {
       return { type: "confirmation.accepted", turn: turnId(turn), data: { id: tool, allow } };
     }
     case "call.started":
+    case "lease":
     case "interrupt":
+    case "compaction.requested":
+    case "compaction.deferred":
       return null;
   }
 }
+
+/** Ends of a compaction in which nothing failed. */
+const QUIET_ENDS: ReadonlySet<string> = new Set([
+  "nothing",
+  "interrupted",
+  "deleted",
+  "superseded",
+]);
 
 function inputEvent(row: RowOf<"input">): Event {
   const { turn, content, start } = row.body;
@@ -270,7 +323,8 @@ function blockEvent(
   switch (row.type) {
     case "block.thinking": {
       const redacted = block.type === "redacted_thinking" ? { redacted: true as const } : {};
-      const data = { id: messageId(call, i), text: text(block.thinking), ...redacted, ...cut };
+      const said = row.body.hidden ? "" : text(block.thinking);
+      const data = { id: messageId(call, i), text: said, ...redacted, ...cut };
       return { type: "thinking.completed", turn, data };
     }
     case "block.text": {
@@ -328,8 +382,18 @@ function turnUsage(totals: Totals): TurnUsage {
   };
 }
 
+/** The value of a JSON text; null where the view has not the text, as in a list of turns. */
+function parsed(answer: string): Json {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return null;
+  }
+}
+
 function outcomeEvent(row: RowOf<"outcome">, view: View): Event {
   const { outcome, totals, code, message, pending } = row.body;
+  const ended = outcome === "budget_reached" && code !== undefined && message !== undefined;
   const turn = turnId(row.body.turn);
   const open = new Set(pending.map((call) => call.id));
   const result: TurnResult = {
@@ -337,11 +401,15 @@ function outcomeEvent(row: RowOf<"outcome">, view: View): Event {
     outcome,
     finish_reason: outcome === "requires_action" ? "tool_calls" : "stop",
     output_text: view.output_text,
+    ...(row.body.parsed === undefined
+      ? {}
+      : { output_parsed: row.body.parsed ? parsed(finalText(view)) : null }),
     tool_calls: view.pending.filter((call) => open.has(call.id)),
     usage: turnUsage(totals),
     cost_usd: totals.cost_usd,
     model: totals.model,
     duration_ms: totals.ms,
+    ...(ended ? { code, message } : {}),
   };
   if (outcome === "interrupted") return { type: "turn.interrupted", turn, data: result };
   if (outcome === "failed") {

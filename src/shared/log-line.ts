@@ -31,7 +31,8 @@ export interface TurnLine extends LoggedPlace {
 
 export interface FailureLine extends LoggedPlace {
   event: "failure";
-  turn: string;
+  /** Null for a compaction outside a turn. */
+  turn: string | null;
   code: string;
   /** The model call's id at the API, where it gave one. */
   request_id: string | null;

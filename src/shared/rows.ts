@@ -7,6 +7,8 @@
  * `call_<seq of call.started>_<block index>`, `input_<seq of the input>`.
  */
 
+import type { CacheTtl, ModelFacts, ModelSettings, SettingsChange } from "./settings.ts";
+
 /** A JSON value as `JSON.parse` gives it. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -128,12 +130,16 @@ export interface TurnOptions {
   parallel_tool_calls: boolean;
   /** For built-in tools; absent where the session's hold. */
   permissions?: Permissions;
+  /** What the turn sets itself; the rest is the session's. */
+  settings?: ModelSettings;
 }
 
 /** Decided from the configuration when the turn starts, so that a later change cannot alter it. */
 export interface Limits {
   /** Model calls since the client's last input. */
   max_turns: number;
+  /** What the turn may cost from its first call to its end; absent: no limit of its own. */
+  max_budget_usd?: number;
 }
 
 /** Tools that are added to or taken from the epoch by appending a system message. */
@@ -152,6 +158,12 @@ export interface SessionConfig {
   /** What the model is told of its workspace, behind the system prompt; with built-in tools only. */
   harness?: string;
   permissions?: Permissions;
+  /** What the session may cost; absent or null: no limit of its own. */
+  max_budget_usd?: number | null;
+  settings?: ModelSettings;
+  /** Absent: `5m`. */
+  cache_ttl?: CacheTtl;
+  model_facts?: ModelFacts;
 }
 
 /** Whose act a row is: the id of one POST, and its idempotency key where one was sent. */
@@ -173,6 +185,9 @@ export interface Usage {
   web_search_requests?: number;
   /** Where the call was computed, when that changes its price. */
   inference_geo?: string;
+  /** How it was served, when that was not as usual: both change the price. */
+  speed?: string;
+  service_tier?: string;
 }
 
 /** Figures of one submission, from its first row to its outcome. */
@@ -226,6 +241,8 @@ export interface InputBody extends Submitted {
   detached?: true;
   /** The client sent its whole transcript again: the context begins anew with this input. */
   replay?: true;
+  /** The turn that failed goes on, so its settings hold. */
+  resumes?: true;
   /** Only with `start: "now"`: the change of tools that this turn appends. */
   tool_change?: ToolChange;
 }
@@ -260,8 +277,90 @@ export interface CallStartedBody {
   /** Ordinals of the blocks, over the flattened messages, that carry a cache breakpoint. */
   marks: number[];
   ttl: "5m" | "1h";
+  /** What of the request decides which of the cached messages it can read; absent: the defaults. */
+  sent?: PromptSettings;
   /** The API's machine for code execution that the call goes on in. */
   container?: string;
+  /** `max_tokens` is what a budget buys, and not the model's limit. */
+  by_budget?: true;
+  /** Bytes of the request's texts, counted where a budget holds. */
+  size?: number;
+  /** Asked for at a higher price. */
+  speed?: "fast";
+  /** With the purpose `compact`: seq of the request, how, and with tool calls switched off. */
+  compaction?: { request: number; method: CompactionMethod; no_tools?: true };
+}
+
+/**
+ * Settings of a request whose change makes the API's cache of the messages unusable. A field is
+ * absent where the request said nothing of it.
+ */
+export interface PromptSettings {
+  tool_choice?: string;
+  thinking?: string;
+  effort?: string;
+  /** The beginning of a hash. */
+  output_format?: string;
+  speed?: string;
+  /** The messages hold an image, or a document with citations. */
+  images?: true;
+  citations?: true;
+}
+
+/** What has changed the beginning of the prompt between two calls. */
+export type CacheChange =
+  | "changed_tools"
+  | "changed_system"
+  | "model_switched"
+  | "compacted"
+  | "replayed"
+  | "thinking_removed"
+  | "left_out";
+
+/** Why a call read less from the API's cache than was put there. */
+export interface CacheMiss {
+  reason: CacheChange | "first_call" | "below_minimum" | "expired" | "settings_changed" | "unknown";
+  /** Tokens of the prompt that were expected from the cache and not read from it. */
+  tokens: number;
+  /** With `settings_changed`: which. */
+  settings?: (keyof PromptSettings)[];
+}
+
+/** Why a context was not compacted; a call that failed has the code of its failure. */
+export type CompactionEnd = "nothing" | "interrupted" | "deleted" | "superseded" | (string & {});
+
+/** Who asks for a compaction: the client, the size of the context, or a window that was full. */
+export type CompactionTrigger = "client" | "threshold" | "overflow";
+
+/** A signed block of the API, or a summary that the model was asked for. */
+export type CompactionMethod = "api" | "summary";
+
+export interface CompactedBody {
+  /** Seq of the `compaction.requested`. */
+  request: number;
+  turn: number | null;
+  method: CompactionMethod;
+  /** With a block: the epoch in which it is sent as it is. */
+  epoch?: number;
+  /** What stands for all that was covered: the API's block as received, or the model's text. */
+  block?: ModelBlock;
+  summary?: string;
+  /** The context goes on with this row, behind the summary; everything before it is covered. */
+  start: number;
+  /** All thinking from before this row is left out from now on. */
+  strip_thinking: boolean;
+  /** Seqs of instructions that were covered and are given again here. */
+  instructions?: number[];
+  /** Messages of the context, those of the system not counted. */
+  messages_before: number;
+  messages_after: number;
+  tokens_before: number;
+  /** An estimate. */
+  tokens_after: number;
+  /** Decoded bytes of the images and documents that stay. */
+  media: number;
+  /** Of all calls that it took. */
+  cost_usd: number | null;
 }
 
 export interface BlockBody {
@@ -271,6 +370,8 @@ export interface BlockBody {
   block: ModelBlock;
   /** The block was cut by an interrupt. */
   partial?: true;
+  /** Thinking that clients are not shown. */
+  hidden?: true;
 }
 
 export interface ToolBlockBody extends BlockBody {
@@ -299,10 +400,15 @@ export interface CallEndedBody {
   ms: number;
   /** How many content blocks were kept. */
   blocks: number;
+  /** In a turn with an output format: whether the answer as it is now is JSON. */
+  parses?: boolean;
   /** The attempt had produced output before it failed: it counts double among the attempts. */
   produced?: true;
   /** The API's machine for code execution that this call used; later calls go on in it. */
   container?: string;
+  /** The call was made for a compaction; `turn` is 0 outside a turn. */
+  purpose?: "compact";
+  cache_miss?: CacheMiss;
 }
 
 export interface OutcomeBody {
@@ -316,13 +422,23 @@ export interface OutcomeBody {
   queued: number[];
   code?: string;
   message?: string;
+  /** In a turn with an output format: whether the answer is whole, and JSON. */
+  parsed?: boolean;
   totals: Totals;
 }
+
+/** What an update changes of a session. A new model comes with what was said of it, or nothing. */
+export type ConfigChange = Partial<
+  Pick<
+    SessionConfig,
+    "model" | "title" | "metadata" | "permissions" | "cache_ttl" | "model_facts" | "max_budget_usd"
+  >
+> & { settings?: SettingsChange };
 
 export interface RowBodies {
   "session.created": Submitted & { v: 1; surface: "cc"; config: SessionConfig };
   "session.updated": Submitted & {
-    config: Partial<Pick<SessionConfig, "model" | "title" | "metadata" | "permissions">>;
+    config: ConfigChange;
   };
   "session.deleted": Submitted;
   input: InputBody;
@@ -360,6 +476,10 @@ export interface RowBodies {
     message: string;
     /** The number of the next attempt and when it starts, in milliseconds since the epoch. */
     retry?: { attempt: number; at: number };
+    /** A call for a compaction failed; `turn` is 0 outside a turn. */
+    purpose?: "compact";
+    /** What is tried instead: a summary of our own, or one with tool calls switched off. */
+    fallback?: "summary" | "no_tools";
   };
   "tool.started": { tool: string; turn: number; runner: "server" | "mcp" };
   "tool.ended": ToolEndedBody;
@@ -400,7 +520,40 @@ export interface RowBodies {
     /** The file's text; null when it is only announced. */
     text: string | null;
   };
+  /** Someone wants the context to be compacted. It has one end: one of the two rows below. */
+  "compaction.requested": Partial<Submitted> & {
+    /** The turn that is open then. */
+    turn: number | null;
+    trigger: CompactionTrigger;
+    /** So many messages at the end stay as they are. */
+    keep?: number;
+    instructions?: string;
+  };
+  /** It cannot be made while this turn is open. */
+  "compaction.deferred": { request: number; turn: number };
+  "context.compacted": CompactedBody;
+  /** The context stays as it is. */
+  "compaction.ended": Partial<Submitted> & {
+    request: number;
+    turn: number | null;
+    code: CompactionEnd;
+    message: string;
+    messages: number | null;
+    tokens: number | null;
+    cost_usd: number | null;
+  };
   notice: { turn: number | null; code: string; message: string };
+  /** What the account lets the session spend, or that the session has given it back. */
+  lease: {
+    /** Counts the session's leases: a new one replaces the one before it. */
+    n: number;
+    /** The session may have cost so much in all; null when the lease is given back. */
+    ceiling_usd: number | null;
+    /** No model call begins under it from here on, in milliseconds since the epoch. */
+    expires_at: number;
+    /** It outlives its turn. */
+    keep: boolean;
+  };
   outcome: OutcomeBody;
 }
 

@@ -19,6 +19,11 @@ export interface SessionSummary {
   usage: Usage;
   /** US dollars; null when a call's model has no price in the table. */
   cost_usd: number | null;
+  /** What the session may cost, and what its calls with a price have cost, in US dollars. */
+  max_budget_usd: number | null;
+  spent_usd: number;
+  /** The newest lease that the session knows, and whether it still holds it. */
+  lease: { n: number; held: boolean };
   /** Milliseconds since the epoch. */
   created_at: number;
   /** Milliseconds since the epoch. */

@@ -26,6 +26,8 @@ export interface View {
   blocks: ViewBlock[];
   /** The finished texts since the last outcome, joined. */
   output_text: string;
+  /** Where in it the final answer begins: behind the last tool call. */
+  answer_at: number;
   /** Tool calls that the client has to answer. */
   pending: ToolCall[];
   /** Calls of built-in tools that wait for a confirmation. */
@@ -43,6 +45,7 @@ export const EMPTY_VIEW: View = {
   turn: null,
   blocks: [],
   output_text: "",
+  answer_at: 0,
   pending: [],
   asked: [],
   queue: [],
@@ -51,7 +54,7 @@ export const EMPTY_VIEW: View = {
 };
 
 /** Stop reasons after which the next message goes on where this one ended. */
-const CONTINUED = new Set(["max_tokens", "pause_turn"]);
+const CONTINUED = new Set(["max_tokens", "pause_turn", "model_context_window_exceeded"]);
 
 /** The view after `event`. */
 export function reduce(view: View, event: Event): View {
@@ -90,19 +93,20 @@ export function reduce(view: View, event: Event): View {
       const call: ToolCall = { id, type: "function", function: { name, arguments: text } };
       return {
         ...view,
+        ...behind(view),
         blocks: finish(view.blocks, id, "tool", text, name),
         pending: [...view.pending, call],
       };
     }
     case "tool.requested": {
       const { id, name, arguments: text } = event.data;
-      return { ...view, blocks: finish(view.blocks, id, "tool", text, name) };
+      return { ...view, ...behind(view), blocks: finish(view.blocks, id, "tool", text, name) };
     }
     case "confirmation.requested": {
       const { id, name, arguments: text } = event.data;
       const call: ToolCall = { id, type: "function", function: { name, arguments: text } };
       const blocks = finish(view.blocks, id, "tool", text, name);
-      return { ...view, blocks, asked: [...view.asked, call] };
+      return { ...view, ...behind(view), blocks, asked: [...view.asked, call] };
     }
     case "confirmation.accepted":
       return { ...view, asked: view.asked.filter((call) => call.id !== event.data.id) };
@@ -111,11 +115,13 @@ export function reduce(view: View, event: Event): View {
     case "tool.completed":
       return {
         ...view,
+        ...behind(view),
         pending: view.pending.filter((call) => call.id !== event.data.id),
         asked: view.asked.filter((call) => call.id !== event.data.id),
       };
     case "call.completed": {
-      const { end, stop_reason } = event.data;
+      const { end, stop_reason, purpose } = event.data;
+      if (purpose === "compact") return view;
       return {
         ...view,
         // A preview without a row is a text that does not exist: its attempt was lost or cut.
@@ -145,9 +151,18 @@ const waitsFor = ({ asked }: View): View["status"] =>
 const CLEARED = {
   blocks: [],
   output_text: "",
+  answer_at: 0,
   message: "",
   continues: false,
 } satisfies Partial<View>;
+
+/** The final answer begins behind a tool call. */
+const behind = ({ output_text }: View): Pick<View, "answer_at"> => ({
+  answer_at: output_text.length,
+});
+
+/** The text of the final answer so far. */
+export const finalText = ({ output_text, answer_at }: View): string => output_text.slice(answer_at);
 
 const without = (queue: string[], id: string): string[] => queue.filter((one) => one !== id);
 

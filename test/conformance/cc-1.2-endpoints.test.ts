@@ -1,6 +1,6 @@
 /** The endpoints of CC API, and the paths that its clients probe and that must not exist. */
 import { expect, test } from "vitest";
-import { text } from "../../src/standin/replies.ts";
+import { compaction, text } from "../../src/standin/replies.ts";
 import {
   get,
   idOf,
@@ -71,6 +71,8 @@ test("GET /api/sessions pages newest first", async () => {
     turn_count: 0,
     usage: expect.objectContaining({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }),
     cost_usd: 0,
+    max_budget_usd: null,
+    spent_usd: 0,
     last_event_id: 1,
     created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     updated_at: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -156,16 +158,27 @@ test("GET …/turns pages newest first, and GET …/turns/{turn} gives any of th
   }
 });
 
-test("POST …/compact takes what the client sends and changes nothing", async () => {
+test("POST …/compact takes what the client sends, and says what became of it", async () => {
   const session = await newSession();
-  const response = await post(`${session}/compact`, { keep_recent_messages: 20 });
-  expect(response.status).toBe(200);
-  expect(await response.json()).toEqual({
+  const ask = () => post(`${session}/compact`, { keep_recent_messages: 2 });
+  const empty = await ask();
+  expect(empty.status).toBe(200);
+  expect(await empty.json()).toMatchObject({
     id: idOf(session),
     compacted: false,
     reason: expect.any(String),
   });
-  expect(await (await get(session)).json()).toMatchObject({ last_event_id: 1 });
+  standin.script(text("one"), text("two"), compaction("They counted."));
+  for (const input of ["1", "2"]) await post(`${session}/turns`, { input });
+  const compacted = await ask();
+  expect(compacted.status).toBe(200);
+  expect(await compacted.json()).toMatchObject({
+    id: idOf(session),
+    compacted: true,
+    messages_before: 4,
+    messages_after: 3,
+    summary_chars: "They counted.".length,
+  });
 });
 
 test.each([

@@ -83,6 +83,14 @@ const EVENT_EXAMPLES = {
     left_out: ["input_8"],
   },
   "instructions.changed": { path: "/workspace/CLAUDE.md", by: "owner" },
+  "session.compacted": {
+    messages_before: 64,
+    messages_after: 21,
+    tokens_before: 812_304,
+    tokens_after: 96_400,
+    cost_usd: 0.112,
+    method: "api",
+  },
   notice: {
     code: "output_limit",
     message: "The answer reached the output limit 4 times and was not continued further.",

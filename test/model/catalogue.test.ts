@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   DEFAULT_MODEL,
-  listModels,
   MODELS,
   resolveModel,
   retiredAt,
   rulesOf,
 } from "../../src/model/catalogue.ts";
+import { listModels } from "../../src/model/catalogue-list.ts";
 import { PRICES } from "../../src/model/prices.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
@@ -181,7 +181,7 @@ describe("listModels", () => {
         cache_write: "0.00000625",
       },
     };
-    expect(listModels(["claude-opus-4.6"], NOW)).toEqual([
+    expect(listModels(["claude-opus-4.6"], [], NOW)).toEqual([
       { id: "claude-opus-4-6", ...opus },
       { id: "anthropic/claude-opus-4.6", ...opus },
     ]);
@@ -192,12 +192,12 @@ describe("listModels", () => {
     ["claude-opus-4-5-20251101", "anthropic/claude-opus-4.5-20251101"],
     ["claude-opus-5-20260601", "anthropic/claude-opus-5-20260601"],
   ])("%s has the alias %s, which resolves to it", (id, alias) => {
-    expect(listModels([id], NOW).map((model) => model.id)).toEqual([id, alias]);
+    expect(listModels([id], [], NOW).map((model) => model.id)).toEqual([id, alias]);
     expect(resolveModel(alias)).toBe(id);
   });
 
   it("keeps the configured order, and names a model once", () => {
-    const ids = listModels(["opus", "claude-haiku-4.5", "claude-opus-5-5"], NOW).map(
+    const ids = listModels(["opus", "claude-haiku-4.5", "claude-opus-5-5"], [], NOW).map(
       ({ id }) => id,
     );
     expect(ids).toEqual([
@@ -209,20 +209,20 @@ describe("listModels", () => {
   });
 
   it("lists an unknown model once, unpriced", () => {
-    const listed = listModels(["glm-4.6"], NOW);
+    const listed = listModels(["glm-4.6"], [], NOW);
     expect(listed.map(({ id }) => id)).toEqual(["glm-4.6"]);
     expect(listed[0]).not.toHaveProperty("pricing");
   });
 
   it("lists by default what is served on that day", () => {
-    const ids = (at: number) => listModels(null, at).map(({ id }) => id);
+    const ids = (at: number) => listModels(null, [], at).map(({ id }) => id);
     expect(ids(NOW)).toContain("claude-sonnet-4-5");
     expect(ids(Date.parse("2026-12-01"))).not.toContain("claude-sonnet-4-5");
     expect(ids(NOW)).toHaveLength(MODELS.length * 2);
   });
 
   it("gives window and output as numbers that clients accept", () => {
-    for (const model of listModels(null, NOW)) {
+    for (const model of listModels(null, [], NOW)) {
       for (const tokens of [model.context_length, model.max_completion_tokens]) {
         expect(Number.isInteger(tokens) && tokens >= 1_024 && tokens <= 10_000_000).toBe(true);
       }

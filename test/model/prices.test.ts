@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { cost, type PricedUsage, priceOf, promptTokens } from "../../src/model/prices.ts";
+import {
+  cost,
+  type PricedUsage,
+  priceOf,
+  promptTokens,
+  withPrices,
+} from "../../src/model/prices.ts";
+import { readPrices } from "../../src/shared/price.ts";
 import type { Usage } from "../../src/shared/rows.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
@@ -93,4 +100,62 @@ describe("cost", () => {
 it("the prompt is fresh, written and read tokens", () => {
   const counts = { input_tokens: 1, cache_creation_input_tokens: 20, cache_read_input_tokens: 300 };
   expect(promptTokens(usage({ ...counts, output_tokens: 4_000 }))).toBe(321);
+});
+
+const million = usage({ output_tokens: MILLION });
+
+it("the fast mode has a price of its own, and is unpriced where that is not known", () => {
+  const fast = { ...million, speed: "fast" };
+  expect(cost("claude-opus-5", million, NOW)).toBe(25);
+  expect(cost("claude-opus-5", fast, NOW)).toBe(50);
+  expect(cost("claude-opus-4-8", fast, NOW)).toBe(50);
+  expect(cost("claude-opus-5-5", fast, NOW)).toBe(40);
+  expect(cost("claude-sonnet-5-5", fast, NOW)).toBeNull();
+});
+
+it("a batch costs half, a search its fee", () => {
+  expect(cost("claude-opus-5", { ...million, service_tier: "batch" }, NOW)).toBe(12.5);
+  expect(cost("claude-opus-5", { ...million, service_tier: "priority" }, NOW)).toBe(25);
+  expect(cost("claude-opus-5", usage({ web_search_requests: 3 }), NOW)).toBeCloseTo(0.03, 12);
+});
+
+it("configured prices stand in for the table's, from their first day on", () => {
+  const own = readPrices(
+    JSON.stringify({
+      "claude-opus-5": [
+        { input: 1, cache_write_5m: 1, cache_write_1h: 1, cache_read: 1, output: 2 },
+        {
+          input: 1,
+          cache_write_5m: 1,
+          cache_write_1h: 1,
+          cache_read: 1,
+          output: 3,
+          since: "2027-01-01",
+        },
+      ],
+      mine: { input: 0, cache_write_5m: 0, cache_write_1h: 0, cache_read: 0, output: 7 },
+    }),
+  );
+  const table = withPrices(own ?? {});
+  expect(cost("claude-opus-5", million, NOW, table)).toBe(2);
+  expect(cost("claude-opus-5-20260101", million, Date.parse("2027-01-01"), table)).toBe(3);
+  expect(cost("claude-opus-5", { ...million, speed: "fast" }, NOW, table)).toBe(50);
+  expect(cost("mine", million, NOW, table)).toBe(7);
+  expect(cost("claude-sonnet-5-5", million, NOW, table)).toBe(10);
+});
+
+const PRICE = { input: 1, cache_write_5m: 1, cache_write_1h: 1, cache_read: 1, output: 1 };
+
+it.each([
+  ["no JSON", "{"],
+  ["no object", "[]"],
+  ["no prices", '{"a": 5}'],
+  ["an empty list", '{"a": []}'],
+  ["a price that lacks a part", JSON.stringify({ a: { ...PRICE, output: undefined } })],
+  ["a price below nothing", JSON.stringify({ a: { ...PRICE, input: -1 } })],
+  ["a price with a part too many", JSON.stringify({ a: { ...PRICE, per: 1 } })],
+  ["a day that is none", JSON.stringify({ a: { ...PRICE, since: "2026-02-30" } })],
+  ["an unknown speed", JSON.stringify({ a: { ...PRICE, speed: "slow" } })],
+])("prices are refused: %s", (_, text) => {
+  expect(readPrices(text)).toBeNull();
 });

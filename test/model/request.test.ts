@@ -45,7 +45,7 @@ describe("buildRequest", () => {
         model: "claude-sonnet-5-5",
         max_tokens: 1_000,
         system: [{ type: "text", text: "Be brief.", cache_control: MARK }],
-        tools: [TOOL],
+        tools: [{ ...TOOL, cache_control: MARK }],
         thinking: { type: "adaptive", display: "summarized" },
         messages: [user({ ...say("hi"), ...{ cache_control: MARK } })],
         stream: true,
@@ -77,8 +77,8 @@ describe("buildRequest", () => {
   });
 
   describe("thinking", () => {
-    const thinking = (model: string, display?: "omitted") =>
-      build({ model, ...(display ? { thinkingDisplay: display } : {}) }).params.thinking;
+    const thinking = (model: string, settings: RequestInput["settings"] = {}) =>
+      build({ model, settings }).params.thinking;
 
     it("is shown as a summary wherever the model thinks by itself", () => {
       for (const { id, thinking: rule } of MODELS) {
@@ -89,10 +89,8 @@ describe("buildRequest", () => {
     });
 
     it("can be left out", () => {
-      expect(thinking("claude-opus-5-5", "omitted")).toEqual({
-        type: "adaptive",
-        display: "omitted",
-      });
+      const omitted = { type: "adaptive", display: "omitted" } as const;
+      expect(thinking("claude-opus-5-5", { thinking: omitted })).toEqual(omitted);
     });
 
     it("is not mentioned to a model that is not known", () => {
@@ -159,18 +157,23 @@ describe("buildRequest", () => {
   });
 
   describe("cache breakpoints", () => {
-    it("stand at the end of system, which covers the tools", () => {
+    it("stand on the last tool and at the end of system", () => {
+      const marked = [TOOL, { ...OTHER, cache_control: MARK }];
       const { params } = build({ system: "s", tools: [TOOL, OTHER] });
       expect(params.system).toEqual([{ type: "text", text: "s", cache_control: MARK }]);
-      expect(params.tools).toEqual([TOOL, OTHER]);
-    });
-
-    it("stand on the last tool where there is no system", () => {
+      expect(params.tools).toEqual(marked);
       for (const system of [null, ""]) {
         const { params } = build({ system, tools: [TOOL, OTHER] });
         expect(params.system).toBeUndefined();
-        expect(params.tools).toEqual([TOOL, { ...OTHER, cache_control: MARK }]);
+        expect(params.tools).toEqual(marked);
       }
+    });
+
+    it("leave two for the messages, the last ones", () => {
+      const messages = [user(say("0"), say("1"), say("2"))];
+      expect(marksOf(build({ messages, system: "s", tools: [TOOL], marks: [0, 1, 2] }))).toEqual([
+        1, 2,
+      ]);
     });
 
     it("count blocks over all messages", () => {

@@ -184,3 +184,18 @@ test.each([
   });
   expect(await session.turn("on", sent)).toMatchObject({ outcome: "completed" });
 });
+
+test("that holds where only the first answer of the round has thought", async () => {
+  const session = await sessions.create({ model: "claude-sonnet-5-5" });
+  sessions.script([thinking("t"), toolUse("a", {})], toolUse("a", {}));
+  const answer = async (pending: { id: string }[]) => {
+    const results = Object.fromEntries(pending.map(({ id }) => [id, "x"]));
+    return session.outcome(await session.results(results, { tools: A }));
+  };
+  const first = await session.turn("go", { tools: A });
+  expect(await answer(first.pending)).toMatchObject({ outcome: "requires_action" });
+  await session.switchModel("claude-opus-5");
+  sessions.script([thinking("u"), toolUse("a", {})], [thinking("v"), text("ok")]);
+  const { pending } = await session.turn("never mind", { tools: A });
+  expect(await answer(pending)).toMatchObject({ outcome: "completed" });
+});

@@ -1,7 +1,8 @@
 /** Random lives of a session: every law of `test/support/laws.ts` holds after each of them. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { contextProgram, kindsIn, type Program, Run, readingProgram } from "../support/program.ts";
+import { kindsIn, type Program, Run } from "../support/program.ts";
+import { contextProgram, readingProgram } from "../support/programs.ts";
 import { useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();

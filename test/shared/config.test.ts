@@ -34,6 +34,10 @@ test("without variables all defaults hold", () => {
     maxBodyBytes: 16 * 1024 * 1024,
     answerTimeoutMs: 300_000,
     fetchAllowHosts: [],
+    compactAtPercent: 80,
+    prices: {},
+    turnBudget: null,
+    budgets: { day: null, month: null, total: null },
   });
 });
 
@@ -124,6 +128,11 @@ test.each([
   ["FETCH_ALLOW_HOSTS", "http://localhost"],
   ["FETCH_ALLOW_HOSTS", "localhost:port"],
   ["FETCH_ALLOW_HOSTS", "a/b"],
+  ["CLAUDE_MAX_COST_PER_REQUEST", "-1"],
+  ["CLAUDE_MAX_COST_PER_USER", "5 dollars"],
+  ["BUDGET_DAY_USD", "1e3"],
+  ["BUDGET_MONTH_USD", "0.0000001"],
+  ["MODEL_PRICES", '{"my-model": {"input": 3}}'],
 ] satisfies [VariableName, string][])("%s refuses %j and names its rule", (variable, value) => {
   expect(readConfig({ [variable]: value })).toEqual({
     ok: false,
@@ -141,6 +150,25 @@ test("all wrong variables are named at once, and no value is", () => {
   const env = { ANTHROPIC_API_KEY: secret, API_KEYS: `a:${secret}`, MAX_BODY_MB: "much" };
   expect(wrong(env)).toEqual(["API_KEYS", "ANTHROPIC_API_KEY", "MAX_BODY_MB"]);
   expect(JSON.stringify(readConfig(env))).not.toContain("topsecret");
+});
+
+test("a budget of zero is a limit, and prices are read", () => {
+  const price = { input: 1, cache_write_5m: 2, cache_write_1h: 3, cache_read: 4, output: 5 };
+  const config = configOf({
+    CLAUDE_MAX_COST_PER_REQUEST: "0.25",
+    CLAUDE_MAX_COST_PER_USER: "0",
+    BUDGET_DAY_USD: "5",
+    MODEL_PRICES: JSON.stringify({
+      mine: price,
+      other: [price, { ...price, since: "2027-01-01" }],
+    }),
+  });
+  expect(config.turnBudget).toBe(0.25);
+  expect(config.budgets).toEqual({ day: 5, month: null, total: 0 });
+  expect(config.prices).toEqual({
+    mine: [price],
+    other: [price, { ...price, since: "2027-01-01" }],
+  });
 });
 
 test("lists are read", () => {

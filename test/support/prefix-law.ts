@@ -13,11 +13,18 @@ interface Sent {
   /** System, tools and model: what stays the same within an epoch. */
   frame: Json;
   messages: Message[];
+  /** What stands for the conversation before: the API's block, or a text. */
+  summary: JsonObject | null;
+  /** It asks for a summary, and not for an answer. */
+  compacts: boolean;
+  /** It does so in words. */
+  asks: boolean;
 }
 
 /** A call that succeeded, with the request that it sent. */
 interface Answered {
   epoch: number;
+  call: number;
   request: Sent;
   at: number;
   answer: { block: JsonObject; kept: boolean }[];
@@ -26,30 +33,96 @@ interface Answered {
 
 /**
  * Within an epoch the next request begins with the blocks of the last call that succeeded and of its
- * answer (`cache_control` removed); and every request is a valid transcript.
+ * answer (`cache_control` removed), or, once these were compacted, with the summary and then those of
+ * them that were kept; and every request is a valid transcript.
  */
 export function checkRequests(rows: readonly Row[], requests: readonly RecordedRequest[]): void {
   const sent = requests.map(({ body }) => readRequest(body));
   const answered = matchAnswers(rows, requests, sent);
+  checkCompactions(rows);
   for (const [i, request] of sent.entries()) {
     const last = answered.findLast(({ at }) => at < i);
-    checkTranscript(request, last?.paused ?? false);
+    checkTranscript(request, (last?.paused ?? false) || request.compacts);
+    checkSummary(rows, request);
     const next = answered.find(({ at }) => at >= i);
     // Which epoch a failed request belongs to is known where both its neighbours are of one.
     if (!last || (next?.epoch ?? last.epoch) !== last.epoch) continue;
     if (!next && epochAfter(rows, last.epoch)) continue;
+    // A summary of our own opens an epoch, to which a request that failed may belong.
+    if (request.summary?.type === "text" && !isSame(request.summary, last.request.summary))
+      continue;
     expect(request.frame, `system, tools and model of request ${i}`).toEqual(last.request.frame);
-    checkPrefix(last, request, i);
+    if (!isSame(request.summary, last.request.summary)) checkKept(rows, last, request, i);
+    else if (request.compacts) checkCovered(last, request, i);
+    else checkPrefix(last, request, i);
   }
+}
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Each compaction that was asked for has one end. */
+function checkCompactions(rows: readonly Row[]): void {
+  const asked = rows.flatMap((row) => (row.type === "compaction.requested" ? [row.seq] : []));
+  const ended = rows.flatMap((row) =>
+    row.type === "context.compacted" || row.type === "compaction.ended" ? [row.body.request] : [],
+  );
+  // A client may wait for one while the log is read.
+  expect(new Set(ended).size, "one end for each compaction").toBe(ended.length);
+  expect(asked, "ends belong to compactions").toEqual(expect.arrayContaining(ended));
+}
+
+/** The summary that stands first is the newest at that time, as it was received. */
+function checkSummary(rows: readonly Row[], { summary }: Sent): void {
+  if (!summary) return;
+  const known = rows.flatMap((row) => (row.type === "context.compacted" ? [row.body] : []));
+  const found = known.some(({ block, summary: text }) =>
+    summary.type === "compaction"
+      ? isSame(block, summary)
+      : String(summary.text).endsWith(`\n\n${text ?? block?.content}`),
+  );
+  expect(found, "the summary is one that the log has").toBe(true);
+}
+
+/** What was kept behind a summary of the API is what was sent before, thinking included. */
+function checkKept(rows: readonly Row[], last: Answered, request: Sent, i: number): void {
+  const row = rows.findLast(
+    (one) => one.type === "context.compacted" && isSame(one.body.block, request.summary),
+  );
+  if (row?.type !== "context.compacted" || row.body.start > last.call) return;
+  const kept = unasked(request).slice(1);
+  const before = [
+    ...flat(whole(last)),
+    ...last.answer.flatMap(({ block, kept: is }) => (is ? [{ role: "assistant", block }] : [])),
+  ];
+  const from = before.findIndex((_, n) => {
+    const rest = before.slice(n);
+    const both = Math.min(rest.length, kept.length);
+    // The next summary may cover a part of it.
+    if (request.compacts) return isSame(kept.slice(0, both), rest.slice(0, both));
+    return rest.length <= kept.length && isSame(rest, kept.slice(0, rest.length));
+  });
+  expect(from, `request ${i} goes on with the end of request ${last.at}`).toBeGreaterThan(0);
+}
+
+/** The blocks of a request without the question of a summary of our own. */
+const unasked = ({ messages }: Sent) =>
+  flat(messages).filter(({ block }) => !String(block.text).startsWith(QUESTION));
+
+/** A conversation that is to be summarised is what was sent before, or the beginning of it. */
+function checkCovered(last: Answered, request: Sent, i: number): void {
+  const answer = last.answer.flatMap(({ block, kept }) =>
+    kept ? [{ role: "assistant", block }] : [],
+  );
+  const before = [...flat(whole(last)), ...answer];
+  const covered = unasked(request);
+  const length = Math.min(covered.length, before.length);
+  const place = `request ${i} summarises the beginning of request ${last.at}`;
+  expect(covered.slice(0, length), place).toEqual(before.slice(0, length));
 }
 
 function checkPrefix(last: Answered, request: Sent, i: number): void {
   const blocks = flat(request.messages);
-  const { messages } = last.request;
-  // Nothing was answered, so the next text joins the user message, which the API wants to stand
-  // before a system message.
-  const joins = messages.at(-1)?.role === "system" && !last.answer.some(({ kept }) => kept);
-  const before = flat(joins ? messages.slice(0, -1) : messages);
+  const before = flat(whole(last));
   const differs = before.findIndex((one, n) => JSON.stringify(one) !== JSON.stringify(blocks[n]));
   if (differs >= 0) {
     const place = `block ${differs} of request ${i}, which begins with request ${last.at}`;
@@ -67,9 +140,23 @@ function checkPrefix(last: Answered, request: Sent, i: number): void {
   }
 }
 
+/**
+ * What stays as it was sent. Where nothing was answered the next text joins the user message, which
+ * the API wants to stand before a system message.
+ */
+function whole({ request: { messages }, answer }: Answered): readonly Message[] {
+  const joins = messages.at(-1)?.role === "system" && !answer.some(({ kept }) => kept);
+  return joins ? messages.slice(0, -1) : messages;
+}
+
 /** A later row opens another epoch. */
 const epochAfter = (rows: readonly Row[], epoch: number): boolean =>
-  rows.some((row) => row.type === "context.cut" && row.seq > epoch && row.body.strip_thinking);
+  rows.some(
+    (row) =>
+      row.seq > epoch &&
+      ((row.type === "context.cut" && row.body.strip_thinking) ||
+        (row.type === "context.compacted" && row.body.method === "summary")),
+  );
 
 const flat = (messages: readonly Message[]) =>
   messages.flatMap(({ role, content }) => content.map((block) => ({ role, block })));
@@ -77,8 +164,23 @@ const flat = (messages: readonly Message[]) =>
 function readRequest(body: Json | undefined): Sent {
   // The stand-in has accepted it, so it has the form of a request.
   const { model, system = null, tools = null, messages } = unmarked(body ?? null) as JsonObject;
-  return { frame: { model: model ?? null, system, tools }, messages: messages as never };
+  const said = messages as unknown as Message[];
+  const [first] = said[0]?.content ?? [];
+  const isText = first?.type === "text" && String(first.text).startsWith(SUMMARY);
+  const last = said.findLast(({ role }) => role === "user")?.content.at(-1);
+  const asks = last?.type === "text" && String(last.text).startsWith(QUESTION);
+  const compacts = asks || (body as JsonObject).compaction !== undefined;
+  return {
+    frame: { model: model ?? null, system, tools },
+    messages: said,
+    summary: (first?.type === "compaction" || isText ? first : null) ?? null,
+    compacts,
+    asks,
+  };
 }
+
+const SUMMARY = "Summary of the conversation so far";
+const QUESTION = "The conversation is about to be shortened";
 
 /** The value without any `cache_control`. */
 function unmarked(value: Json): Json {
@@ -97,14 +199,16 @@ function matchAnswers(
   const answered: Answered[] = [];
   let from = 0;
   for (const end of rows) {
-    if (end.type !== "call.ended" || end.body.end !== "ok") continue;
+    if (end.type !== "call.ended" || end.body.end !== "ok" || end.body.purpose) continue;
     const blocks = rows.filter(
-      (row): row is BlockRow => "block" in row.body && row.body.call === end.body.call,
+      (row): row is BlockRow =>
+        "call" in row.body && "i" in row.body && row.body.call === end.body.call,
     );
     const content = JSON.stringify(blocks.map(({ body }) => body.block));
     const at = requests.findIndex(
       ({ outcome }, i) =>
         i >= from &&
+        !sent[i]?.compacts &&
         outcome.state === "answered" &&
         // Half characters, which no request may carry, are replaced in the rows.
         JSON.stringify(wellFormed(outcome.message?.content ?? null)) === content,
@@ -116,7 +220,7 @@ function matchAnswers(
     if (!request || started?.type !== "call.started" || end.body.stop_reason === "refusal")
       continue;
     const paused = end.body.stop_reason === "pause_turn";
-    const cut = paused || end.body.stop_reason === "max_tokens";
+    const cut = paused || CUT_SHORT.includes(end.body.stop_reason ?? "");
     const kept = blocks.map(({ body }) => isKept(body, cut) && !lacksResult(body, blocks));
     // Thinking at the end leads to nothing, and the API refuses it there.
     const used = blocks.findLastIndex(
@@ -126,10 +230,13 @@ function matchAnswers(
       block: body.block,
       kept: n <= used && (kept[n] ?? false),
     }));
-    answered.push({ epoch: started.body.epoch, request, at, answer, paused });
+    const { call } = end.body;
+    answered.push({ epoch: started.body.epoch, call, request, at, answer, paused });
   }
   return answered;
 }
+
+const CUT_SHORT = ["max_tokens", "model_context_window_exceeded"];
 
 type BlockRow = Extract<Row, { body: { block: unknown } }>;
 
@@ -147,8 +254,9 @@ const lacksResult = ({ block }: BlockRow["body"], blocks: readonly BlockRow[]): 
 
 function checkTranscript({ messages }: Sent, paused: boolean): void {
   const spoken = messages.filter(({ role }) => role !== "system").map(({ role }) => role);
+  const begins = messages[0]?.content[0]?.type === "compaction" ? 1 : 0;
   expect(spoken, "roles alternate").toEqual(
-    spoken.map((_, i) => (i % 2 === 0 ? "user" : "assistant")),
+    spoken.map((_, i) => ((i + begins) % 2 === 0 ? "user" : "assistant")),
   );
   for (const [i, { role, content }] of messages.entries()) {
     expect(content.length, "no message is empty").toBeGreaterThan(0);

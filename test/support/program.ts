@@ -1,9 +1,11 @@
 /** Random lives of a session: what a client does, what the model answers, and who reads it where. */
-import fc from "fast-check";
 import { vi } from "vitest";
-import type { Row } from "../../src/shared/rows.ts";
+import { dueCompaction } from "../../src/session/compact.ts";
+import type { ContentBlock, JsonObject, Row } from "../../src/shared/rows.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
+import type { RecordedRequest } from "../../src/standin/journal.ts";
 import {
+  compaction,
   cutAt,
   failAt,
   holdAt,
@@ -11,13 +13,11 @@ import {
   type Placed,
   type Reply,
   type ReplyBlock,
-  redactedThinking,
   refusal,
   reply,
   text,
-  thinking,
-  toolUse,
 } from "../../src/standin/replies.ts";
+import { builtinToolset } from "../../src/tools/registry.ts";
 import { foldAll } from "./laws.ts";
 import { Reader } from "./reader.ts";
 import { reached, type Sessions, type TestSession, toolset } from "./sessions.ts";
@@ -29,10 +29,12 @@ export type Act =
       tools: string[] | null;
       none: boolean;
       replay: boolean;
+      image?: boolean;
     }
   | { act: "results"; some: boolean; tools: string[] | null }
   | { act: "interrupt"; cancel_queued: boolean }
   | { act: "cancel" }
+  | { act: "compact"; keep: number | null }
   | { act: "model"; model: string }
   /** Lets the answer that is held go on. */
   | { act: "release" }
@@ -48,130 +50,36 @@ export interface Program {
   model: string;
   acts: Act[];
   answers: Answer[];
+  /** What is answered to those who ask for a summary. */
+  summaries?: Answer[];
+  /** The session has the built-in tools. */
+  builtin?: boolean;
 }
 
 export interface Answer {
   blocks: ReplyBlock[];
-  kind: "plain" | "max_tokens" | "refusal" | "empty" | 400 | 401 | 413 | 529 | "fail" | "cut";
+  kind: Kind;
   hold: number | null;
+  /** The API counts so many tokens that the context is too large from now on. */
+  large?: boolean;
 }
 
-const MODELS = ["claude-sonnet-5-5", "claude-sonnet-5", "claude-fable-5-2"];
-
-const words = fc.constantFrom("Hello there, friend.", "ä 🙂 语 done", "x", " ", "\n\n", "one\ntwo");
-
-const block: fc.Arbitrary<ReplyBlock> = fc.oneof(
-  { weight: 4, arbitrary: words.map((value) => text(value)) },
-  { weight: 4, arbitrary: words.map((value) => thinking(value)) },
-  { weight: 1, arbitrary: fc.constant(redactedThinking()) },
-  {
-    weight: 3,
-    arbitrary: fc
-      .tuple(fc.constantFrom("a", "b", "c"), fc.boolean())
-      .map(([name, broken]) => toolUse(name, { x: "🙂 y" }, broken ? { json: '{"x": "🙂' } : {})),
-  },
-);
-
-const isThinking = ({ block }: ReplyBlock): boolean => block.endsWith("thinking");
-
-/**
- * The API takes neither text without a word nor thinking whose prefix was changed, so such a text
- * before thinking could not be sent back at all.
- */
-const blocks = fc
-  .array(block, { minLength: 1, maxLength: 4 })
-  .map((all) =>
-    all.filter(
-      (one, i) =>
-        !(one.block === "text" && one.text.trim() === "" && all.slice(i).some(isThinking)),
-    ),
-  );
-
-const answer: fc.Arbitrary<Answer> = fc.record({
-  blocks,
-  kind: fc.oneof(
-    { weight: 12, arbitrary: fc.constant("plain" as const) },
-    {
-      weight: 6,
-      arbitrary: fc.constantFrom<Answer["kind"]>(
-        "max_tokens",
-        "refusal",
-        "empty",
-        400,
-        401,
-        413,
-        529,
-        "fail",
-        "cut",
-      ),
-    },
-  ),
-  hold: fc.option(fc.nat({ max: 4 }), { freq: 2 }),
-});
-
-const tools = fc.option(
-  fc.constantFrom<string[]>([], ["a"], ["b"], ["a", "b"], ["a:2"], ["a", "b", "c"]),
-  { freq: 3 },
-);
-
-const act: fc.Arbitrary<Act> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      act: fc.constant("send" as const),
-      on_busy: fc.constantFrom(
-        "queue" as const,
-        "steer" as const,
-        "interrupt" as const,
-        "reject" as const,
-      ),
-      tools,
-      none: fc.nat({ max: 6 }).map((n) => n === 0),
-      replay: fc.nat({ max: 15 }).map((n) => n === 0),
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({ act: fc.constant("results" as const), some: fc.boolean(), tools }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ act: fc.constant("interrupt" as const), cancel_queued: fc.boolean() }),
-  },
-  { weight: 1, arbitrary: fc.constant({ act: "cancel" as const }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ act: fc.constant("model" as const), model: fc.constantFrom(...MODELS) }),
-  },
-  { weight: 3, arbitrary: fc.constant({ act: "release" as const }) },
-  { weight: 5, arbitrary: fc.constant({ act: "rest" as const }) },
-);
-
-const reading: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 1, arbitrary: fc.constant({ act: "crash" as const }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ act: fc.constant("cut" as const), frames: fc.nat({ max: 9 }) }),
-  },
-  { weight: 1, arbitrary: fc.constant({ act: "second" as const }) },
-);
-
-/** Programs about the context: many turns, nobody dies. */
-export const contextProgram: fc.Arbitrary<Program> = fc.record({
-  model: fc.constantFrom(...MODELS),
-  acts: fc.array(act, { minLength: 5, maxLength: 25 }),
-  answers: fc.array(answer, { minLength: 5, maxLength: 25 }),
-});
-
-/** Programs about reading: cuts in the stream, second clients, and an object that dies. */
-export const readingProgram: fc.Arbitrary<Program> = fc.record({
-  model: fc.constantFrom(...MODELS),
-  acts: fc.array(fc.oneof({ weight: 5, arbitrary: act }, { weight: 3, arbitrary: reading }), {
-    minLength: 4,
-    maxLength: 14,
-  }),
-  answers: fc.array(answer, { minLength: 4, maxLength: 14 }),
-});
+export type Kind =
+  | "plain"
+  | "max_tokens"
+  | "refusal"
+  | "empty"
+  | 400
+  | 401
+  | 413
+  | 529
+  | "fail"
+  | "cut"
+  /** The prompt is too long, and the window is full in the middle of the answer. */
+  | "overflow"
+  | "full"
+  /** The API compacts nothing now. */
+  | "unavailable";
 
 /** One life of a session. */
 export class Run {
@@ -179,27 +87,36 @@ export class Run {
   /** Reads everything and is never cut; it says when the session rests. */
   readonly watcher: Reader;
   readonly seconds: Reader[] = [];
-  readonly #answers: { answer: Answer; gate: Gate }[];
+  readonly #answers: Planned[];
+  readonly #summaries: Planned[];
   #held: Gate | null = null;
+  #heldSummary = false;
   /** The head that the last call told of. */
   #head = 1;
   #messages = 0;
 
-  private constructor(session: TestSession, answers: Answer[]) {
+  private constructor(session: TestSession, answers: Answer[], summaries: Answer[]) {
     this.session = session;
     this.watcher = new Reader(session.stub).attach();
-    this.#answers = answers.map((answer) => {
-      const gate = createGate();
-      void reached(gate).then(() => this.watcher.notify());
-      return { answer, gate };
-    });
+    this.#answers = answers.map((answer) => this.#planned(answer));
+    this.#summaries = summaries.map((answer) => this.#planned(answer));
+  }
+
+  #planned(answer: Answer): Planned {
+    const gate = createGate();
+    void reached(gate).then(() => this.watcher.notify());
+    return { answer, gate };
   }
 
   /** Lives the program to its end, at which the session rests. */
   static async of(sessions: Sessions, program: Program): Promise<Run> {
-    const session = await sessions.create({ model: program.model });
-    const run = new Run(session, program.answers);
-    sessions.answer(() => run.#answer());
+    const { model, answers, summaries = [], builtin } = program;
+    const session = await sessions.create({
+      model,
+      ...(builtin === undefined ? {} : { tools: builtin ? builtinToolset() : toolset("a", "b") }),
+    });
+    const run = new Run(session, answers, summaries);
+    sessions.answer((request) => run.#answer(request));
     // Without jitter a retry is made at once.
     const random = vi.spyOn(Math, "random").mockReturnValue(0);
     try {
@@ -211,12 +128,16 @@ export class Run {
     return run;
   }
 
-  #answer(): Reply {
-    const next = this.#answers.shift();
+  #answer({ body, text: sent }: RecordedRequest): Reply {
+    const onDemand = (body as JsonObject).compaction !== undefined;
+    const asks = onDemand || sent.includes("The conversation is about to be shortened");
+    const next = (asks ? this.#summaries : this.#answers).shift();
     this.#held = null;
-    if (!next) return reply({ blocks: [text("Nothing more to say.")] });
+    if (!next)
+      return reply({ blocks: [onDemand ? compaction("All of it.") : text("Nothing more.")] });
     const acts: Placed[] = [];
     const { answer, gate } = next;
+    this.#heldSummary = asks;
     if (answer.hold !== null) {
       this.#held = gate;
       acts.push(holdAt(answer.hold === 0 ? "request" : answer.hold, gate));
@@ -228,10 +149,12 @@ export class Run {
     const { session } = this;
     switch (one.act) {
       case "send": {
-        const { on_busy, tools, none, replay } = one;
+        const { on_busy, tools, none, replay, image } = one;
         this.#messages += 1;
-        if (on_busy === "interrupt") this.#held = null;
-        const answered = await session.trySend(`message ${this.#messages}`, {
+        // A compaction goes on.
+        if (on_busy === "interrupt" && !this.#heldSummary) this.#held = null;
+        const said = { type: "text" as const, text: `message ${this.#messages}` };
+        const answered = await session.trySend(image ? [said, IMAGE] : [said], {
           on_busy,
           replay,
           tools: tools && toolset(...tools),
@@ -258,6 +181,12 @@ export class Run {
       case "cancel": {
         const [first] = (await session.stub.waiting()) ?? [];
         if (first) await session.submit({ kind: "cancel", input: first.input });
+        return;
+      }
+      case "compact": {
+        const { keep } = one;
+        const answered = await session.submit({ kind: "compact", keep, instructions: null });
+        if (answered.ok) this.#head = Math.max(this.#head, answered.accepted.s);
         return;
       }
       case "model":
@@ -289,8 +218,10 @@ export class Run {
     await watcher.until(() => {
       const seen = watcher.rows.at(-1)?.seq ?? 0;
       if (seen < this.#head) return false;
-      const { turn, queue, call } = foldAll(watcher.rows);
+      const state = foldAll(watcher.rows);
+      const { turn, queue, call } = state;
       if (call) return this.#held?.reached ?? false;
+      if (dueCompaction(state)) return false;
       return turn ? turn.status === "awaiting" : queue.length === 0;
     });
   }
@@ -305,10 +236,11 @@ export class Run {
   async #end(): Promise<void> {
     for (;;) {
       await this.#rest();
-      const { call, turn } = foldAll(this.watcher.rows);
-      if (call) await this.#release();
-      else if (turn) this.#head = (await this.session.interrupt()).session.seq;
-      else break;
+      const state = foldAll(this.watcher.rows);
+      if (state.call) await this.#release();
+      else if (state.turn) this.#head = (await this.session.interrupt()).session.seq;
+      // It has come back from a crash meanwhile.
+      else if (!dueCompaction(state)) break;
     }
     await this.watcher.detach();
     for (const second of this.seconds) {
@@ -322,10 +254,35 @@ export class Run {
 
 const seqsOf = ({ cursor }: Reader): number => Number.parseInt(cursor, 10);
 
-function replyOf({ kind, blocks }: Answer, acts: Placed[]): Reply {
+interface Planned {
+  answer: Answer;
+  gate: Gate;
+}
+
+/** The head of a PNG of 16 pixels by 16, which is all that anybody looks at. */
+const IMAGE: ContentBlock = {
+  type: "image",
+  source: {
+    type: "base64",
+    media_type: "image/png",
+    data: "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAYAAAAf8/9hAAAAAElFTkSuQmCC",
+  },
+};
+
+/** Above the threshold of every model. */
+const LARGE = { input_tokens: 900_000 };
+
+function replyOf({ kind, blocks, large }: Answer, acts: Placed[]): Reply {
+  const usage = large ? { usage: LARGE } : {};
   switch (kind) {
     case "plain":
-      return { ...reply({ blocks }), acts };
+      return { ...reply({ blocks, ...usage }), acts };
+    case "full":
+      return { ...reply({ blocks, stop_reason: "model_context_window_exceeded" }), acts };
+    case "overflow":
+      return httpError(400, { message: "prompt is too long: 9 tokens > 8 maximum" });
+    case "unavailable":
+      return httpError(529, { errorCode: "compaction_unavailable" });
     case "max_tokens":
       return { ...reply({ blocks, stop_reason: "max_tokens" }), acts };
     case "refusal":
@@ -353,7 +310,22 @@ export function kindsIn(rows: readonly Row[]): string[] {
         return ["cancelled"];
       case "context.cut":
         return [`cut: ${row.body.reason}`];
+      case "compaction.requested":
+        return [`compaction for ${row.body.trigger}`];
+      case "compaction.deferred":
+        return ["compaction deferred"];
+      case "compaction.ended":
+        return [`no compaction: ${row.body.code}`];
+      case "context.compacted": {
+        const { method, messages_after, turn, instructions } = row.body;
+        const kept = messages_after > 1 ? "some" : "nothing";
+        return [
+          `compacted by ${method}, keeping ${kept}, ${turn === null ? "between turns" : "in a turn"}`,
+          ...(instructions === undefined ? [] : ["instruction carried"]),
+        ];
+      }
       case "call.ended":
+        if (row.body.purpose) return [`compaction call ${row.body.end}`];
         return [`call ${row.body.end}`, ...(row.body.stop_reason ? [row.body.stop_reason] : [])];
       case "block.tool":
         return [`tool ${row.body.gate}`, ...(row.body.partial ? ["tool partial"] : [])];

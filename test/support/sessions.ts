@@ -18,6 +18,7 @@ import { Log } from "../../src/session/log.ts";
 import type { Session } from "../../src/session/session.ts";
 import { clock } from "../../src/shared/clock.ts";
 import type {
+  ConfigChange,
   ContentBlock,
   JsonObject,
   OutcomeBody,
@@ -27,6 +28,7 @@ import type {
   ToolDefinition,
   Toolset,
 } from "../../src/shared/rows.ts";
+import type { CacheTtl, ModelSettings } from "../../src/shared/settings.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { Outcome, RecordedRequest } from "../../src/standin/journal.ts";
 import { localStandin } from "../../src/standin/local.ts";
@@ -50,6 +52,8 @@ export interface NewSession {
   system?: string | null;
   tools?: Toolset;
   permissions?: Permissions;
+  settings?: ModelSettings;
+  cache_ttl?: CacheTtl;
   account?: string;
 }
 
@@ -58,6 +62,7 @@ export interface Sent {
   tools?: Toolset | null;
   tool_choice?: ToolChoice | null;
   parallel_tool_calls?: boolean | null;
+  settings?: ModelSettings;
   limits?: AskedLimits;
   replay?: boolean;
   submission?: string;
@@ -117,6 +122,8 @@ export class TestSession {
       metadata: {},
       toolset: this.#setup.tools ?? { tools: {} },
       ...(this.#setup.permissions ? { permissions: this.#setup.permissions } : {}),
+      ...(this.#setup.settings ? { settings: this.#setup.settings } : {}),
+      ...(this.#setup.cache_ttl ? { cache_ttl: this.#setup.cache_ttl } : {}),
     });
     expect(created.ok).toBe(true);
     this.reader.attach();
@@ -225,7 +232,11 @@ export class TestSession {
   }
 
   async switchModel(model: string): Promise<void> {
-    accepted(await this.submit({ kind: "update", config: { model } }));
+    await this.update({ model });
+  }
+
+  async update(config: ConfigChange): Promise<void> {
+    accepted(await this.submit({ kind: "update", config }));
   }
 
   /** The outcome that names a submission. */
@@ -241,8 +252,14 @@ export class TestSession {
   }
 }
 
-function optionsOf({ tools = null, tool_choice = null, parallel_tool_calls = null }: Sent) {
-  return { toolset: tools, tool_choice, parallel_tool_calls };
+function optionsOf({
+  tools = null,
+  tool_choice = null,
+  parallel_tool_calls = null,
+  settings,
+}: Sent) {
+  const asked = { toolset: tools, tool_choice, parallel_tool_calls };
+  return settings ? { ...asked, settings } : asked;
 }
 
 export function accepted(answer: SubmitAnswer): Accepted {

@@ -9,8 +9,10 @@ import { parse } from "../../http/validate.ts";
 import type { AskedLimits, AskedOptions, Command, ToolResult } from "../../session/commands.ts";
 import type { Config } from "../../shared/config.ts";
 import type { Json, ToolChoice, Toolset } from "../../shared/rows.ts";
+import { BudgetField } from "./budget.ts";
 import { CONTENT_MEMBERS, MessageContent, ResultContent } from "./content.ts";
 import { PermissionsField } from "./permissions.ts";
+import { decodeSettings, SETTINGS } from "./settings.ts";
 import { refusalProblem } from "./submission.ts";
 import { checkChoice, decodeChoice, decodeTools, ToolList } from "./tools.ts";
 
@@ -29,6 +31,8 @@ const TurnRequest = v.object({
   input: MessageContent,
   on_busy: v.nullish(v.picklist(["queue", "steer", "interrupt", "reject"]), "queue"),
   permissions: v.nullish(PermissionsField),
+  max_budget_usd: v.nullish(BudgetField),
+  ...SETTINGS,
   ...OPTIONS,
 });
 
@@ -47,6 +51,7 @@ const ResultsRequest = v.object({
     v.minLength(1),
     v.maxLength(MAX_RESULTS),
   ),
+  max_budget_usd: v.nullish(BudgetField),
   ...OPTIONS,
 });
 
@@ -70,9 +75,11 @@ export async function readTurn(c: HttpContext): Promise<Decoded> {
   const { request, hash } = await read(c, TurnRequest);
   const replay = isReplay(request.input);
   const { permissions } = request;
+  const settings = decodeSettings(request);
   const options = {
     ...(await decodeOptions(request, "input")),
     ...(permissions ? { permissions } : {}),
+    ...(settings ? { settings } : {}),
   };
   const field = "body -> input";
   const { content, media } = await takeMedia(request.input, {
@@ -85,7 +92,7 @@ export async function readTurn(c: HttpContext): Promise<Decoded> {
       content,
       on_busy: request.on_busy,
       options,
-      limits: limitsOf(config),
+      limits: limitsOf(config, request.max_budget_usd ?? config.turnBudget),
       replay,
       hash,
     },
@@ -116,7 +123,13 @@ export async function readResults(
     results.push({ tool, content: taken.content, is_error: is_error ?? false });
   }
   return {
-    command: { kind: "results", results, options, limits: limitsOf(config), hash },
+    command: {
+      kind: "results",
+      results,
+      options,
+      limits: limitsOf(config, request.max_budget_usd ?? null),
+      hash,
+    },
     media: [...media.values()],
     stream: request.stream ?? null,
   };
@@ -131,9 +144,11 @@ async function read<S extends v.GenericSchema>(
   return { request: parse(schema, body), hash: await hashJson(body) };
 }
 
-const limitsOf = ({ maxTurns, toolMaxTurns }: Config): AskedLimits => ({
+/** `budget` in US dollars; null says nothing of it. */
+const limitsOf = ({ maxTurns, toolMaxTurns }: Config, budget: number | null): AskedLimits => ({
   plain: maxTurns,
   tools: toolMaxTurns,
+  ...(budget === null ? {} : { max_budget_usd: budget }),
 });
 
 /**

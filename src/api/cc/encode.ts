@@ -43,6 +43,7 @@ const RETRYABLE = new Set([
   "stalled",
   "malformed_stream",
   "internal_error",
+  "budget_unavailable",
 ]);
 
 const isoTime = (at: number): string => new Date(at).toISOString();

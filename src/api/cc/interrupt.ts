@@ -30,7 +30,7 @@ export async function postInterrupt(c: HttpContext): Promise<Response> {
   if (accepted.replayed) c.header("idempotency-replayed", "true");
   return c.json({
     id,
-    interrupted: accepted.turn !== null,
+    interrupted: accepted.turn !== null || accepted.stopped !== undefined,
     status: info.status,
     turn: accepted.turn === null ? null : turnId(accepted.turn),
     queued: queued.map(inputId),

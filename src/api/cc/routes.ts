@@ -5,6 +5,7 @@ import type { HttpEnv } from "../../http/context.ts";
 import { about, health } from "./about.ts";
 import { postCompact } from "./compact.ts";
 import { getPending, postConfirmations } from "./confirmations.ts";
+import { getContext } from "./context.ts";
 import { getEvents, streamSession } from "./events.ts";
 import { getExport } from "./export.ts";
 import { cloneGit, deleteFile, listFiles, makeDirectory, moveFile } from "./files.ts";
@@ -15,6 +16,7 @@ import { postInterrupt } from "./interrupt.ts";
 import { getMedia } from "./media.ts";
 import { getModels } from "./models.ts";
 import { cancelQueued, getQueue } from "./queue.ts";
+import { searchSession } from "./search.ts";
 import {
   createSession,
   deleteSession,
@@ -24,6 +26,7 @@ import {
 } from "./sessions.ts";
 import { postStreamTicket, ticketOrKey } from "./tickets.ts";
 import { getTurn, listTurns, postToolResults, postTurn } from "./turns.ts";
+import { getUsage } from "./usage.ts";
 
 /** Adds the surface to `app`. What stands before `authentication()` can be reached without a key. */
 export function addCcRoutes(app: Hono<HttpEnv>): void {
@@ -33,6 +36,7 @@ export function addCcRoutes(app: Hono<HttpEnv>): void {
 
   app.use("/api/*", authentication());
   app.get("/api/models", getModels);
+  app.get("/api/usage", getUsage);
   app.get("/api/sessions", listSessions);
   app.post("/api/sessions", createSession);
   app.get("/api/sessions/:id", getSession);
@@ -40,6 +44,8 @@ export function addCcRoutes(app: Hono<HttpEnv>): void {
   app.delete("/api/sessions/:id", deleteSession);
   app.post("/api/sessions/:id/interrupt", postInterrupt);
   app.post("/api/sessions/:id/compact", postCompact);
+  app.get("/api/sessions/:id/search", searchSession);
+  app.get("/api/sessions/:id/context", getContext);
   app.get("/api/sessions/:id/events", getEvents);
   app.post("/api/sessions/:id/turns", postTurn);
   app.get("/api/sessions/:id/turns", listTurns);

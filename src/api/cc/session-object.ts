@@ -4,6 +4,7 @@ import type { SessionInfo } from "../../session/commands.ts";
 import { promptTokens } from "../../session/state.ts";
 import type { ToolCall } from "../../shared/events.ts";
 import { type JsonObject, type Permissions, sessionId, type Usage } from "../../shared/rows.ts";
+import type { CacheTtl, Effort, OutputFormat, ThinkingSetting } from "../../shared/settings.ts";
 import type { SessionSummary } from "../../shared/summary.ts";
 
 /** Figures over all model calls; `billed` is how the API counted them. */
@@ -26,6 +27,10 @@ export interface ListedSession {
   turn_count: number;
   usage: SessionUsage;
   cost_usd: number | null;
+  /** What the session may cost; null without a limit of its own. */
+  max_budget_usd: number | null;
+  /** What counts for budgets: the calls that have a price. */
+  spent_usd: number;
   /** The session's newest event can have no greater id. */
   last_event_id: number;
   created_at: string;
@@ -36,6 +41,14 @@ export interface SessionObject extends ListedSession {
   system_prompt: string | null;
   /** Of the built-in tools; null in a session without them. */
   permissions: Permissions | null;
+  thinking: ThinkingSetting | null;
+  effort: Effort | null;
+  output_format: OutputFormat | null;
+  stop_sequences: string[] | null;
+  service_tier: string | null;
+  speed: string | null;
+  user_id: string | null;
+  cache_ttl: CacheTtl;
   pending_tool_calls: ToolCall[];
 }
 
@@ -53,6 +66,8 @@ function listed(id: string, figures: Figures): ListedSession {
     turn_count,
     usage: sessionUsage(usage),
     cost_usd,
+    max_budget_usd: figures.max_budget_usd ?? null,
+    spent_usd: figures.spent_usd ?? cost_usd ?? 0,
     last_event_id: seq,
     created_at: new Date(figures.created_at).toISOString(),
     updated_at: new Date(figures.updated_at).toISOString(),
@@ -74,6 +89,14 @@ export const sessionObject = (id: string, described: SessionDescription): Sessio
   ...listed(id, described.session),
   system_prompt: described.system_prompt,
   permissions: described.permissions,
+  thinking: described.settings.thinking ?? null,
+  effort: described.settings.effort ?? null,
+  output_format: described.settings.output_format ?? null,
+  stop_sequences: described.settings.stop_sequences ?? null,
+  service_tier: described.settings.service_tier ?? null,
+  speed: described.settings.speed ?? null,
+  user_id: described.settings.user_id ?? null,
+  cache_ttl: described.cache_ttl,
   pending_tool_calls: described.pending,
 });
 

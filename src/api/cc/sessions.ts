@@ -13,14 +13,22 @@ import { resolveModel } from "../../model/catalogue.ts";
 import { type SessionStub, sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
 import type { Config } from "../../shared/config.ts";
-import { type Permissions, type SessionConfig, sessionId } from "../../shared/rows.ts";
+import {
+  type ConfigChange,
+  type Permissions,
+  type SessionConfig,
+  sessionId,
+} from "../../shared/rows.ts";
 import { builtinToolset, harnessOf } from "../../tools/registry.ts";
 import { offeredServerTools } from "../../tools/server-tools.ts";
 import { addressed, found, sessionPath } from "./address.ts";
+import { BudgetField } from "./budget.ts";
 import { keyId } from "./key.ts";
+import { factsOf } from "./models.ts";
 import { pageAsked } from "./page.ts";
 import { PermissionsField } from "./permissions.ts";
 import { listedSession, sessionObject } from "./session-object.ts";
+import { CacheTtlField, changeOf, decodeSettings, SETTINGS } from "./settings.ts";
 import { refusalProblem, submissionOf } from "./submission.ts";
 import { decodeTools, ToolList } from "./tools.ts";
 
@@ -48,6 +56,9 @@ const CreateSession = v.object({
   /** Without tools of its own a session has the built-in ones; an empty list is none. */
   tools: v.nullish(ToolList),
   permissions: v.nullish(PermissionsField),
+  max_budget_usd: v.nullish(BudgetField),
+  cache_ttl: v.nullish(CacheTtlField),
+  ...SETTINGS,
 });
 
 /** A session's instructions and own tools open its context, and what was sent cannot change. */
@@ -58,6 +69,10 @@ const UpdateSession = v.object({
   title: v.optional(v.nullable(Title)),
   metadata: v.optional(Metadata),
   permissions: v.optional(PermissionsField),
+  /** Null takes the limit away. */
+  max_budget_usd: v.optional(v.nullable(BudgetField)),
+  cache_ttl: v.nullish(CacheTtlField),
+  ...SETTINGS,
   system_prompt: fixed,
   tools: fixed,
 });
@@ -94,6 +109,8 @@ export async function createSession(c: HttpContext): Promise<Response> {
         session: created.session,
         system_prompt: config.system_prompt,
         permissions: config.permissions ?? null,
+        settings: config.settings ?? {},
+        cache_ttl: config.cache_ttl ?? "5m",
         pending: [],
       };
   return answerJson(c, sessionObject(id, described), 201, {
@@ -106,12 +123,18 @@ async function readConfig(c: HttpContext): Promise<{ config: SessionConfig; hash
   const { maxBodyBytes, model } = c.get("config");
   const body = await readJson(c.req.raw, maxBodyBytes, {});
   const asked = parse(CreateSession, body);
+  const settings = decodeSettings(asked);
+  const id = resolveModel(asked.model ?? model);
   const config: SessionConfig = {
-    model: resolveModel(asked.model ?? model),
+    model: id,
+    ...(await factsOf(c, id)),
     title: asked.title ?? null,
     // The API refuses a prompt of nothing but white space.
     system_prompt: asked.system_prompt?.trim() ? asked.system_prompt : null,
     metadata: asked.metadata ?? {},
+    ...(settings ? { settings } : {}),
+    ...(asked.cache_ttl ? { cache_ttl: asked.cache_ttl } : {}),
+    ...(asked.max_budget_usd == null ? {} : { max_budget_usd: asked.max_budget_usd }),
     ...(asked.tools || !c.get("config").builtinTools
       ? { toolset: await decodeTools(asked.tools ?? [], "body -> tools") }
       : withBuiltinTools(c.get("config"), asked.permissions)),
@@ -164,12 +187,18 @@ export async function updateSession(c: HttpContext): Promise<Response> {
   const { id, session } = addressed(c);
   const key = keyId(c, "session");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
-  const { model, title, metadata, permissions } = parse(UpdateSession, body);
-  const config = {
-    ...(model === undefined ? {} : { model: resolveModel(model) }),
+  const changes = parse(UpdateSession, body);
+  const { model, title, metadata, permissions, max_budget_usd, cache_ttl, ...asked } = changes;
+  const resolved = model === undefined ? null : resolveModel(model);
+  const settings = changeOf(asked);
+  const config: ConfigChange = {
+    ...(resolved === null ? {} : { model: resolved, ...(await factsOf(c, resolved)) }),
     ...(title === undefined ? {} : { title }),
     ...(metadata === undefined ? {} : { metadata }),
     ...(permissions === undefined ? {} : { permissions }),
+    ...(max_budget_usd === undefined ? {} : { max_budget_usd }),
+    ...(cache_ttl === undefined ? {} : { cache_ttl: cache_ttl ?? "5m" }),
+    ...(settings ? { settings } : {}),
   };
   if (Object.keys(config).length > 0) {
     const submission = submissionOf({ kind: "update", config }, key, await hashJson(body));

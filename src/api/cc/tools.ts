@@ -26,7 +26,9 @@ const FunctionTool = v.object({
     description: v.nullish(v.string()),
     parameters: v.nullish(jsonObject),
     strict: v.nullish(v.boolean()),
+    eager_input_streaming: v.nullish(v.boolean()),
   }),
+  eager_input_streaming: v.nullish(v.boolean()),
 });
 
 /** A tool of the Messages API. Its other types are tools that the API itself defines. */
@@ -80,10 +82,10 @@ export async function decodeTools(tools: readonly WireTool[], field: string): Pr
 /** In one order of members, so that the same tools sent again are the same bytes. */
 function definition(tool: WireTool, place: string): ToolDefinition {
   const isFunction = "function" in tool;
-  const { name, description, strict } = isFunction ? tool.function : tool;
+  const { name, description, strict, eager_input_streaming } = isFunction ? tool.function : tool;
   const given = isFunction ? tool.function.parameters : tool.input_schema;
   const schemaField = isFunction ? "function -> parameters" : "input_schema";
-  const eager = isFunction ? null : tool.eager_input_streaming;
+  const eager = eager_input_streaming ?? tool.eager_input_streaming;
   return {
     name,
     ...(description ? { description } : {}),

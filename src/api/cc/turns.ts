@@ -108,6 +108,6 @@ function listedTurn(id: string, { turn, status, created_at, outcome }: TurnSumma
   const row = { seq: turn, at: created_at + outcome.totals.ms, type: "outcome", body: outcome };
   const [event] = eventsOf({ ...row, type: "outcome" }, EMPTY_VIEW);
   if (!event || !isOutcome(event)) return { ...openTurn(id, turn, created_at), status };
-  const { output_text, tool_calls, ...rest } = turnObject(id, event.data, row.at);
+  const { output_text, output_parsed, tool_calls, ...rest } = turnObject(id, event.data, row.at);
   return { ...rest, status };
 }

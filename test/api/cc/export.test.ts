@@ -151,7 +151,7 @@ test("an export is a header, every row as it is on disk, and an end", async () =
     v: 1,
     session: `sess_${session.id}`,
     head: disk.length,
-    format: 2,
+    format: 3,
     exported_at: expect.stringMatching(/^\d{4}-.*Z$/),
     media: false,
   });

@@ -1,0 +1,174 @@
+/** The part of `fold` that is about compactions: asked for, tried, done or given up. */
+import { type CallEndedBody, type RowOf, toolCallPlace } from "../shared/rows.ts";
+import {
+  type Context,
+  type Epoch,
+  FIRST_STEP,
+  type OpenCompaction,
+  type OpenTurn,
+  type PlacedInstruction,
+  type State,
+  withTurn,
+} from "./state.ts";
+
+export function onCompactionRequested(state: State, row: RowOf<"compaction.requested">): State {
+  const { trigger, keep = 0 } = row.body;
+  const opened: OpenCompaction = {
+    seq: row.seq,
+    at: row.at,
+    trigger,
+    keep,
+    method: "api",
+    no_tools: false,
+    began: false,
+    later: false,
+    step: FIRST_STEP,
+    cost_usd: 0,
+  };
+  const next = { ...state, compactions: [...state.compactions, opened] };
+  if (trigger === "client") return next;
+  return withTurn(next, (turn) => ({ ...turn, compacted: [...turn.compacted, trigger] }));
+}
+
+/** The compaction with this request, changed. */
+const withCompaction = (
+  state: State,
+  request: number,
+  change: (compaction: OpenCompaction) => OpenCompaction,
+): State => ({
+  ...state,
+  compactions: state.compactions.map((one) => (one.seq === request ? change(one) : one)),
+});
+
+const without = (state: State, request: number): State => ({
+  ...state,
+  compactions: state.compactions.filter((one) => one.seq !== request),
+});
+
+export const onCompactionCall = (state: State, request: number, at: number): State =>
+  withCompaction(state, request, (one) => ({
+    ...one,
+    began: true,
+    step: { ...one.step, first_at: one.step.first_at ?? at, retry_at: null },
+  }));
+
+export const onCompactionCallEnded = (
+  state: State,
+  request: number,
+  { end, produced, cost_usd }: CallEndedBody,
+): State =>
+  withCompaction(state, request, (one) => {
+    const { step } = one;
+    const priced = one.cost_usd === null || cost_usd === null ? null : one.cost_usd + cost_usd;
+    switch (end) {
+      case "failed": {
+        const weight = step.weight + (produced ? 2 : 1);
+        return { ...one, cost_usd: priced, step: { ...step, weight, losses: 0 } };
+      }
+      case "lost":
+        return {
+          ...one,
+          cost_usd: priced,
+          step: { ...step, losses: step.losses + 1, first_at: null },
+        };
+      default:
+        return { ...one, cost_usd: priced };
+    }
+  });
+
+export function onCompactionFailure(state: State, { body }: RowOf<"failure">): State {
+  const { retry, fallback } = body;
+  // One is tried at a time; the one that was, is the first that has begun.
+  const tried = state.compactions.find(({ began }) => began);
+  if (!tried) return state;
+  return withCompaction(state, tried.seq, (one) => {
+    if (fallback) {
+      const no_tools = fallback === "no_tools";
+      return { ...one, method: "summary" as const, no_tools, step: FIRST_STEP };
+    }
+    if (!retry) return one;
+    return { ...one, step: { ...one.step, attempt: retry.attempt, retry_at: retry.at } };
+  });
+}
+
+export const onCompactionDeferred = (state: State, { body }: RowOf<"compaction.deferred">): State =>
+  withCompaction(state, body.request, (one) => ({ ...one, later: true, began: false }));
+
+export function onCompactionEnded(state: State, { body }: RowOf<"compaction.ended">): State {
+  return without(state, body.request);
+}
+
+export function onCompacted(before: State, row: RowOf<"context.compacted">): State {
+  const { request, method, start, epoch = null, tokens_after, media, instructions = [] } = row.body;
+  const done = before.compactions.find((one) => one.seq === request);
+  const state = without(before, request);
+  const waiting = state.queue.reduce((bytes, one) => bytes + one.media, 0);
+  const context: Context = {
+    ...remaining(state, start),
+    start,
+    summary: { seq: row.seq, epoch },
+    mark: null,
+    tokens: tokens_after,
+    media: media + waiting,
+    media_appended: Math.min(state.context.media_appended, media),
+  };
+  const next: State = {
+    ...state,
+    context,
+    epoch: method === "api" ? state.epoch : renewed(state.epoch, row.seq),
+    instruction: givenAgain(state.instruction, instructions, row.seq),
+    // A message that failed is a part of the summary now, and its repetition a new message.
+    last: state.last && (state.turn ? state.last : { ...state.last, kept: false }),
+  };
+  if (done?.trigger !== "overflow") return next;
+  // There is room again, so the answer that had filled the window goes on.
+  return withTurn(next, (turn) => (fills(turn) ? { ...turn, last: null } : turn));
+}
+
+/** The last answer of the turn ended where the window did. */
+const fills = ({ last }: OpenTurn): boolean =>
+  last?.stop_reason === "model_context_window_exceeded";
+
+/** What was appended and is not accepted yet, as far as it still stands in the context. */
+function remaining({ context, turn }: State, start: number): Context {
+  const ofTurn = new Set(turn ? [turn.input.seq, ...turn.inputs] : []);
+  const input = (seq: number) => seq >= start || ofTurn.has(seq);
+  const tool = (id: string) => (toolCallPlace(id)?.call ?? 0) >= start;
+  const { unproven } = context;
+  return {
+    ...context,
+    inputs: context.inputs.filter(input),
+    tools: context.tools.filter(tool),
+    unproven: {
+      inputs: unproven.inputs.filter(input),
+      tools: unproven.tools.filter(tool),
+      calls: unproven.calls.filter((seq) => seq >= start),
+      media: unproven.media,
+    },
+  };
+}
+
+/** A summary of our own opens an epoch, in which the tools that are on now are the request's own. */
+const renewed = (epoch: Epoch | null, seq: number): Epoch | null =>
+  epoch && {
+    ...epoch,
+    seq,
+    base: epoch.offered,
+    active: epoch.offered.tools,
+    defined: epoch.offered.tools,
+    accepted: false,
+    unaccepted_change: false,
+  };
+
+/** The context has those of the instructions that are in `seqs` at the row `at` now. */
+function givenAgain(
+  instruction: State["instruction"],
+  seqs: readonly number[],
+  at: number,
+): State["instruction"] {
+  const moved = <T extends PlacedInstruction>(one: T): T =>
+    seqs.includes(one.seq) ? { ...one, at } : one;
+  return (
+    instruction && { ...moved(instruction), owner: instruction.owner && moved(instruction.owner) }
+  );
+}
