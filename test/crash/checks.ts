@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
+import { flatten } from "../../src/model/usage.ts";
 import { sessionStub } from "../../src/session/calls.ts";
 import { addUsage, NO_USAGE } from "../../src/session/state.ts";
 import type { Json, JsonObject, Row, Usage } from "../../src/shared/rows.ts";
@@ -46,6 +47,7 @@ export async function checkSession(run: Finished, events: readonly Told[]): Prom
   const session = await (await get(client.path)).json<JsonObject>();
   checkMoney(rows, session);
   await checkIndex(session);
+  await checkLedger(rows, { account, ulid });
   checkStreams(client, events);
   return session;
 }
@@ -79,10 +81,12 @@ function checkAnswer(
   expect(others, `requests with the id ${request_id}`).toEqual([]);
   if (request?.outcome.state !== "answered") throw new Error(`nobody answered ${request_id}`);
   expect(estimated).toBe(false);
+  // Those of a compaction stand in an entry of their own.
+  const told = flatten(request.outcome.usage ?? {}) as unknown as JsonObject;
   for (const field of Object.keys(NO_USAGE)) {
     // Both have the API's names.
     const own = usage as unknown as JsonObject;
-    expect(own[field], `${field} of ${request_id}`).toBe(request.outcome.usage?.[field]);
+    expect(own[field], `${field} of ${request_id}`).toBe(told[field]);
   }
 }
 
@@ -97,9 +101,14 @@ function checkTools(rows: readonly Row[]): void {
 /** The session's figures are the sum of its calls; those of an outcome, of the calls since the last. */
 function checkMoney(rows: readonly Row[], session: JsonObject): void {
   let since: Row[] = [];
+  let open = false;
   for (const row of rows) {
-    since.push(row);
+    open ||= row.type === "input" || row.type === "input.taken" || row.type === "turn.resumed";
+    const between = !open && row.type === "call.ended" && row.body.purpose === "compact";
+    // What is compacted while nothing runs is no submission's.
+    if (!between) since.push(row);
     if (row.type !== "outcome") continue;
+    open = row.body.queued.length > 0;
     expect(row.body.totals.billed, `figures of outcome ${row.seq}`).toEqual(sum(since));
     since = [];
   }
@@ -116,8 +125,29 @@ const sum = (rows: readonly Row[]): Usage =>
 
 /** The account lists the session as it is. */
 async function checkIndex(session: JsonObject): Promise<void> {
-  const { system_prompt, permissions, pending_tool_calls, ...listed } = session;
-  expect(await listedAs(String(listed.id)), "the account's index").toEqual([listed]);
+  const [listed, ...others] = await listedAs(String(session.id));
+  expect(others, "the account's index").toEqual([]);
+  // It has less of a session than the session itself.
+  expect(session, "the account's index").toMatchObject(listed ?? { missing: true });
+}
+
+/** The account has counted each call once, however often it was told. */
+async function checkLedger(
+  rows: readonly Row[],
+  { account, ulid }: { account: string; ulid: string },
+): Promise<void> {
+  const object = env.ACCOUNT.getByName(account);
+  const counted = await runInDurableObject(object, (_, { storage }) =>
+    storage.sql
+      .exec(
+        `SELECT coalesce(SUM(fresh), 0) AS input_tokens, coalesce(SUM(output), 0) AS output_tokens,
+          coalesce(SUM(write_5m + write_1h), 0) AS cache_creation_input_tokens,
+          coalesce(SUM(read), 0) AS cache_read_input_tokens FROM usage WHERE session = ?`,
+        ulid,
+      )
+      .one(),
+  );
+  expect(sum(rows), "the account's ledger").toMatchObject(counted);
 }
 
 /** What the account lists under an id. The session of this run is the newest. */

@@ -142,7 +142,9 @@ const SHIFTING = new Set([
   "ms",
   "usage",
   "cost_usd",
+  "spent_usd",
   "request_id",
+  "cache_miss",
   "last_event_id",
   "cursor",
 ]);

@@ -105,6 +105,8 @@ const asking = async (): Promise<Place> => {
 
 type Case = [name: string, place: () => Promise<Place>, command: () => Command, wrote: RowType[]];
 
+const compact = (): Command => ({ kind: "compact", keep: null, instructions: null });
+
 const BOTH = { call_3_1: "two", call_3_0: "one" };
 
 /** Every kind of command, wherever it does something of its own, with the rows that carry its id. */
@@ -135,6 +137,10 @@ const CASES: Record<Command["kind"], Case[]> = {
       () => confirmations({ call_3_1: false }),
       ["tool.confirmed"],
     ],
+  ],
+  compact: [
+    ["a compaction", idle, () => compact(), ["compaction.requested"]],
+    ["a compaction that waits", running, () => compact(), ["compaction.requested"]],
   ],
   interrupt: [
     ["an interrupt", running, () => interrupt(), ["interrupt"]],

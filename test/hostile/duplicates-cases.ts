@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { RowType } from "../../src/shared/rows.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
-import { holdAt, httpError, reply, text, toolUse } from "../../src/standin/replies.ts";
+import { compaction, holdAt, httpError, reply, text, toolUse } from "../../src/standin/replies.ts";
 import {
   framesUntil,
   functionTool,
@@ -66,6 +66,14 @@ const answering = async (): Promise<Ready> => {
   return ready;
 };
 
+/** There is something to be compacted. */
+const spoken = async (): Promise<Ready> => {
+  const session = await newSession({ tools: [] });
+  standin.script(text("Hello."), compaction("They met."));
+  await post(`${session}/turns`, { input: "Hi" });
+  return { session };
+};
+
 /** A turn runs until `finish`. */
 async function running(): Promise<{ session: string; gate: Gate; turn: Promise<Response> }> {
   const session = await newSession();
@@ -126,7 +134,22 @@ export const CASES: Record<string, Case[]> = {
       replayed: true,
     },
   ],
-  "POST /api/sessions/:id/compact": [{ name: "nothing", ready: idle, body: {}, ...none }],
+  "POST /api/sessions/:id/compact": [
+    {
+      name: "of nothing",
+      ready: idle,
+      body: {},
+      wrote: { "compaction.requested": 1, "compaction.ended": 1 },
+      replayed: true,
+    },
+    {
+      name: "of a conversation",
+      ready: spoken,
+      body: { instructions: "Briefly." },
+      wrote: { "compaction.requested": 1, "context.compacted": 1 },
+      replayed: true,
+    },
+  ],
   "POST /api/sessions/:id/turns": [
     {
       name: "as JSON",
