@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ default: () => Promise
   ttft: () => import("./ttft.ts"),
   "tool-turn": () => import("./tool-turn.ts"),
   rows: () => import("./rows.ts"),
+  cost: () => import("./cost.ts"),
   wake: () => import("./wake.ts"),
   large: () => import("./large.ts"),
   chain: () => import("./chain.ts"),

@@ -28,6 +28,8 @@ export interface LedgeOptions {
   model: string;
   /** The configuration of another Worker than the deployed. */
   worker?: string;
+  /** More variables of its configuration. */
+  variables?: Record<string, string>;
   /** What an isolate may hold, in MB: its heap and its buffers. More ends its process. */
   isolateMb?: number;
 }
@@ -45,6 +47,7 @@ export async function startLedge(options: LedgeOptions): Promise<Ledge> {
       ANTHROPIC_API_KEY: "benchmark",
       ANTHROPIC_BASE_URL: options.model,
       ALLOW_ANONYMOUS: "true",
+      ...options.variables,
     },
     ...(options.worker ? { configPath: options.worker } : {}),
   });
