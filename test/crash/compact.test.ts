@@ -3,15 +3,20 @@ import { expect } from "vitest";
 import type { JsonObject } from "../../src/shared/rows.ts";
 import { compaction, reply, text, thinking, toolUse } from "../../src/standin/replies.ts";
 import { functionTool } from "../api/cc/server.ts";
+import type { Point } from "./faults.ts";
 import { matrix } from "./matrix.ts";
+
+/** Where a compaction differs from other calls: what is written, and what is asked of the model. */
+const POINTS: readonly Point[] = ["commit", "committed", "request", "end", "answer", "alarm"];
 
 /** Asked on demand, and not in words. */
 const isCompaction = (body: unknown): boolean => (body as JsonObject).compaction !== undefined;
 
 matrix(
   "a compaction while a call is open, and one at the end",
-  { attached: 140, alone: 105 },
+  { attached: 50, alone: 53 },
   () => ({
+    points: POINTS,
     answer(asked, { body }) {
       if (isCompaction(body)) return compaction("They met.");
       if (asked === "Look") return [thinking("Where?"), toolUse("look", {}, { id: "toolu_01" })];
@@ -32,7 +37,8 @@ matrix(
   }),
 );
 
-matrix("a context that has grown too large", { attached: 120, alone: 85 }, () => ({
+matrix("a context that has grown too large", { attached: 39, alone: 42 }, () => ({
+  points: POINTS,
   answer(asked, { body }) {
     if (isCompaction(body)) return compaction("They met.");
     const usage = asked === "Hello" ? { usage: { input_tokens: 900_000 } } : {};
