@@ -1,6 +1,6 @@
 /** What the prompts of a session cost: as they were billed, and as other ways would have billed them. */
 import { PRICES, type Price, priceOf } from "../../src/model/prices.ts";
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import { mix } from "../../src/standin/hash.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 import { digestRequest } from "../../src/standin/tokens.ts";

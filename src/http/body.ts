@@ -1,5 +1,5 @@
+import type { Json } from "../shared/content.ts";
 import { type JsonFault, JsonReader, MAX_NAME, MAX_NUMBER } from "../shared/json-reader.ts";
-import type { Json } from "../shared/rows.ts";
 import { wellFormed } from "../shared/well-formed.ts";
 import { invalidField, ProblemError, tooLarge } from "./problems.ts";
 

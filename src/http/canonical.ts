@@ -2,8 +2,9 @@
  * Canonical JSON, in the order of RFC 8785: members sorted by UTF-16 units, no white space. Two
  * texts that mean the same value have one canonical form, and so one hash.
  */
+
+import type { Json } from "../shared/content.ts";
 import { jsonTexts } from "../shared/json-text.ts";
-import type { Json } from "../shared/rows.ts";
 
 const encoder = new TextEncoder();
 

@@ -5,7 +5,6 @@
 
 import { type GuardedFetchOptions, guardedFetch } from "../net/guard.ts";
 import { type Clock, clock as systemClock } from "../shared/clock.ts";
-import { drained } from "../shared/long-text.ts";
 import type {
   Base64Source,
   ContentBlock,
@@ -15,7 +14,8 @@ import type {
   MediaSource,
   TextBlock,
   TextSource,
-} from "../shared/rows.ts";
+} from "../shared/content.ts";
+import { drained } from "../shared/long-text.ts";
 import { sha256Hex } from "./canonical.ts";
 import { invalidField, ProblemError } from "./problems.ts";
 

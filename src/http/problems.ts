@@ -5,8 +5,9 @@
  * At this edge, what reads a request (body, fields, media, credentials) throws `ProblemError`;
  * `onError` answers it. A route may also return `respond(c, problem)`.
  */
+
+import type { JsonObject } from "../shared/content.ts";
 import { errorOf, writeLine } from "../shared/log-line.ts";
-import type { JsonObject } from "../shared/rows.ts";
 import type { HttpContext } from "./context.ts";
 
 const TITLES = {

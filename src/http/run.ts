@@ -5,9 +5,10 @@
 import type { SessionStub } from "../session/calls.ts";
 import type { Accepted, Refusal, Submission, SubmitAnswer } from "../session/commands.ts";
 import { clock } from "../shared/clock.ts";
+import type { JsonObject } from "../shared/content.ts";
 import { atRow, type Cursor, isAhead, parseCursor } from "../shared/cursor.ts";
 import { isOutcome, type OutcomeEvent } from "../shared/events.ts";
-import type { JsonObject, Row } from "../shared/rows.ts";
+import type { Row } from "../shared/rows.ts";
 import type { HttpContext } from "./context.ts";
 import { type FollowEnd, Follower } from "./follow.ts";
 import type { StreamEncoder } from "./frames.ts";

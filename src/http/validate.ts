@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { JsonObject } from "../shared/rows.ts";
+import type { JsonObject } from "../shared/content.ts";
 import { type FieldError, invalid, ProblemError } from "./problems.ts";
 
 /** Where a value comes from: the first part of its fields' names. */

@@ -1,6 +1,6 @@
 /** The kinds of content blocks that the Messages API gives, and takes back. */
 import type { BetaContentBlock } from "@anthropic-ai/sdk/resources/beta/messages/messages";
-import type { ModelBlock } from "../shared/rows.ts";
+import type { ModelBlock } from "../shared/content.ts";
 
 const KNOWN = {
   text: true,

@@ -2,7 +2,7 @@
  * Builds the model's message from the events of its stream. Pure: what it is given decides
  * everything.
  */
-import type { Json, ModelBlock } from "../shared/rows.ts";
+import type { Json, ModelBlock } from "../shared/content.ts";
 import { wellFormed } from "../shared/well-formed.ts";
 import { isCall, takesDelta } from "./blocks.ts";
 import type { PricedUsage } from "./prices.ts";

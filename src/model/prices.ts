@@ -1,6 +1,6 @@
 /** List prices of the Messages API, and what a call costs by them. */
 import type { DatedPrice, Price, PriceTable } from "../shared/price.ts";
-import type { Usage } from "../shared/rows.ts";
+import type { Usage } from "../shared/usage.ts";
 
 export type { Price, PriceTable };
 

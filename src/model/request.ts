@@ -6,8 +6,8 @@ import type {
   BetaToolUnion,
   MessageCreateParamsStreaming,
 } from "@anthropic-ai/sdk/resources/beta/messages/messages";
-import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/rows.ts";
 import type { CacheTtl, ModelFacts, ModelSettings } from "../shared/settings.ts";
+import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/tools.ts";
 import { type ModelRules, rulesOf } from "./catalogue.ts";
 import { type SettingNotice, settingsFor } from "./settings.ts";
 

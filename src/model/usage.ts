@@ -1,5 +1,5 @@
 /** What a call used: read from the API's report, and estimated where it did not say. */
-import type { Usage } from "../shared/rows.ts";
+import type { Usage } from "../shared/usage.ts";
 import type { PricedUsage } from "./prices.ts";
 
 /** Bytes of UTF-8 in a token, at the careful end: other scripts than Latin take more bytes. */

@@ -1,5 +1,7 @@
 /** What all admissions share: their results, and the options and limits that a turn gets. */
-import type { ContentBlock, Fact, Limits, Permissions, TurnOptions } from "../shared/rows.ts";
+import type { ContentBlock } from "../shared/content.ts";
+import type { Fact, Limits, TurnOptions } from "../shared/rows.ts";
+import type { Permissions } from "../shared/tools.ts";
 import type { AskedLimits, AskedOptions, Command, Refusal, Submission } from "./commands.ts";
 import type { Draft } from "./draft.ts";
 import { mediaBytes } from "./media.ts";

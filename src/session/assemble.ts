@@ -5,7 +5,7 @@ import { PRICES, withPrices } from "../model/prices.ts";
 import { guardedRequest } from "../net/guard.ts";
 import type { GuardedRequester } from "../net/request.ts";
 import { type Config, readConfig, type Variables } from "../shared/config.ts";
-import { sessionId } from "../shared/rows.ts";
+import { sessionId } from "../shared/ids.ts";
 import type { BudgetRules } from "./budget.ts";
 import { Leases } from "./budget-lease.ts";
 import type { Draft } from "./draft.ts";

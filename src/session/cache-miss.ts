@@ -5,16 +5,10 @@
 import { createHash } from "node:crypto";
 import { rulesOf } from "../model/catalogue.ts";
 import type { ModelRequest } from "../model/request.ts";
-import type {
-  CacheChange,
-  CacheMiss,
-  CallStartedBody,
-  PromptSettings,
-  Row,
-  RowOf,
-  Usage,
-} from "../shared/rows.ts";
+import type { CacheChange, CacheMiss, PromptSettings } from "../shared/prompt-cache.ts";
+import type { CallStartedBody, Row, RowOf } from "../shared/rows.ts";
 import type { CacheTtl } from "../shared/settings.ts";
+import type { Usage } from "../shared/usage.ts";
 import { promptTokens, type State } from "./state.ts";
 
 /** The API keeps an entry for so long from the start of the last request that used it. */

@@ -1,7 +1,7 @@
 /** What a failed attempt at a turn's model call becomes. */
 import { finalMessage } from "../model/advice.ts";
 import { type CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
-import { SERVER_TOOLS } from "../shared/rows.ts";
+import { SERVER_TOOLS } from "../shared/tools.ts";
 import { type AttemptEnd, addCut, addFailure } from "./answer.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact } from "./epoch.ts";

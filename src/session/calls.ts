@@ -4,8 +4,9 @@
  */
 import type { Env } from "../env.ts";
 import type { ToolCall } from "../shared/events.ts";
-import type { Permissions, SessionConfig } from "../shared/rows.ts";
+import type { SessionConfig } from "../shared/rows.ts";
 import type { CacheTtl, ModelSettings } from "../shared/settings.ts";
+import type { Permissions } from "../shared/tools.ts";
 import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
 import type { ContextSize } from "./context-size.ts";
 import type { OpenCall, PendingInput } from "./describe.ts";

@@ -3,18 +3,13 @@
  * error class does not survive a call between objects, and a newer Worker may meet an older object
  * during a deploy, so each message says its version.
  */
-import type {
-  ConfigChange,
-  ContentBlock,
-  JsonObject,
-  Permissions,
-  Submitted,
-  ToolChoice,
-  Toolset,
-  Usage,
-} from "../shared/rows.ts";
+
+import type { ContentBlock, JsonObject } from "../shared/content.ts";
+import type { ConfigChange, Submitted } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
+import type { Permissions, ToolChoice, Toolset } from "../shared/tools.ts";
+import type { Usage } from "../shared/usage.ts";
 
 /** What a message may ask for when the session is busy. */
 export type OnBusy = "queue" | "steer" | "interrupt" | "reject";

@@ -2,7 +2,8 @@
 import { isCall } from "../model/blocks.ts";
 import { rulesOf } from "../model/catalogue.ts";
 import { type CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
-import type { CompactedBody, Fact, ModelBlock, Row } from "../shared/rows.ts";
+import type { ModelBlock } from "../shared/content.ts";
+import type { CompactedBody, Fact, Row } from "../shared/rows.ts";
 import { type AttemptEnd, addCompactionCall, addFailure } from "./answer.ts";
 import { endCompaction } from "./compact.ts";
 import type { MadeCompaction } from "./compact-call.ts";

@@ -2,8 +2,9 @@
 import { rulesOf } from "../model/catalogue.ts";
 import { buildRequest, markable, type RequestMessage } from "../model/request.ts";
 import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
-import type { CallStartedBody, CompactionMethod, Row, ToolChoice } from "../shared/rows.ts";
+import type { CallStartedBody, CompactionMethod, Row } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
+import type { ToolChoice } from "../shared/tools.ts";
 import type { SizedCall, Verdict } from "./budget.ts";
 import { sizeOf } from "./budget-size.ts";
 import { type CompactionPlan, type PlannedTurn, planCompaction, textSize } from "./compact-plan.ts";

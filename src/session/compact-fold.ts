@@ -1,5 +1,7 @@
 /** The part of `fold` that is about compactions: asked for, tried, done or given up. */
-import { type CallEndedBody, type RowOf, toolCallPlace } from "../shared/rows.ts";
+
+import { toolCallPlace } from "../shared/ids.ts";
+import type { CallEndedBody, RowOf } from "../shared/rows.ts";
 import {
   type Context,
   type Epoch,

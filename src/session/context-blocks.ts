@@ -1,7 +1,8 @@
 /** The blocks of which a context is made: which of the model's are sent back, and which are ours. */
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
+import type { ContentBlock, Json, JsonObject, ModelBlock } from "../shared/content.ts";
 import { LongText, piecesOf } from "../shared/long-text.ts";
-import type { ContentBlock, Json, JsonObject, ModelBlock, RowBodies } from "../shared/rows.ts";
+import type { RowBodies } from "../shared/rows.ts";
 
 const NO_RESULT = "No result.";
 

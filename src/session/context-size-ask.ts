@@ -7,7 +7,8 @@ import type { Upstream } from "../model/client.ts";
 import { countTokens, type Prompt, promptOf } from "../model/count-tokens.ts";
 import { buildRequest, type RequestBlock, type RequestMessage } from "../model/request.ts";
 import { readConfig, type Variables } from "../shared/config.ts";
-import type { Row, TextBlock } from "../shared/rows.ts";
+import type { TextBlock } from "../shared/content.ts";
+import type { Row } from "../shared/rows.ts";
 import {
   type Categories,
   type ContextSize,

@@ -5,17 +5,10 @@
  */
 import { isReturnable } from "../model/blocks.ts";
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
-import {
-  type InputBody,
-  type ModelBlock,
-  type Row,
-  type RowBodies,
-  type RowOf,
-  type ServerTool,
-  type ToolChange,
-  type ToolDefinition,
-  toolCallId,
-} from "../shared/rows.ts";
+import type { ModelBlock } from "../shared/content.ts";
+import { toolCallId } from "../shared/ids.ts";
+import type { InputBody, Row, RowBodies, RowOf } from "../shared/rows.ts";
+import type { ServerTool, ToolChange, ToolDefinition } from "../shared/tools.ts";
 import {
   CUT_SHORT,
   definedIn,

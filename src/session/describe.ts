@@ -1,5 +1,5 @@
 /** What a client may know of a session without reading its log. */
-import type { ContentBlock } from "../shared/rows.ts";
+import type { ContentBlock } from "../shared/content.ts";
 import type { SessionDescription } from "./calls.ts";
 import type { SessionInfo } from "./commands.ts";
 import { wholeSettings } from "./settings.ts";

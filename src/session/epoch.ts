@@ -4,7 +4,8 @@
  * grow and the prompt cache and the model's own thinking stay valid.
  */
 import { rulesOf } from "../model/catalogue.ts";
-import type { CutReason, Fact, ToolChange, TurnOptions } from "../shared/rows.ts";
+import type { CutReason, Fact, TurnOptions } from "../shared/rows.ts";
+import type { ToolChange } from "../shared/tools.ts";
 import type { Epoch, State } from "./state.ts";
 
 export interface EpochPlan {

@@ -4,7 +4,7 @@
  * makes none.
  */
 import type { GuardedRequester } from "../net/request.ts";
-import type { Json } from "../shared/rows.ts";
+import type { Json } from "../shared/content.ts";
 import { ArchiveError, readArchive } from "../workspace/archive.ts";
 import { WorkspaceError } from "../workspace/errors.ts";
 import { cloneRepository } from "../workspace/git.ts";

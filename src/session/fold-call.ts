@@ -1,6 +1,7 @@
 /** The part of `fold` that is about model calls: attempts, answers, what they used and accepted. */
 
-import { type CallEndedBody, type RowOf, toolCallId } from "../shared/rows.ts";
+import { toolCallId } from "../shared/ids.ts";
+import type { CallEndedBody, RowOf } from "../shared/rows.ts";
 import { isShortOfMoney } from "./budget-state.ts";
 import { onCompactionCall, onCompactionCallEnded, onCompactionFailure } from "./compact-fold.ts";
 import {

@@ -2,7 +2,8 @@
  * `fold(state, row)`: the state after a row. Pure, total over every log that `admit` and the loop
  * can write, and the only place where a row's meaning for later decisions is defined.
  */
-import type { Row, RowBodies, RowOf, ToolChange, Toolset } from "../shared/rows.ts";
+import type { Row, RowBodies, RowOf } from "../shared/rows.ts";
+import type { ToolChange, Toolset } from "../shared/tools.ts";
 import { beginMoney, foldMoney } from "./budget-state.ts";
 import { foldCache, NO_CACHE } from "./cache-miss.ts";
 import {

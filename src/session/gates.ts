@@ -1,7 +1,8 @@
 /** Who runs a tool call of the model, whether it may run, and what the model is told when not. */
 import type { ReceivedBlock } from "../model/message.ts";
 import type { GuardedRequest } from "../net/request.ts";
-import type { Json, JsonObject, ModelBlock, ToolBlockBody } from "../shared/rows.ts";
+import type { Json, JsonObject, ModelBlock } from "../shared/content.ts";
+import type { ToolBlockBody } from "../shared/rows.ts";
 import { fileRules, type Gate, gateOf, hiddenFrom, isHostDenied } from "../tools/permissions.ts";
 import { builtinTool } from "../tools/registry.ts";
 import type { ToolContext } from "../tools/tool.ts";

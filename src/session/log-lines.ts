@@ -1,6 +1,8 @@
 /** What the operator's log says of rows that were written. */
+
+import { turnId } from "../shared/ids.ts";
 import type { FailureLine, LoggedPlace, TurnLine } from "../shared/log-line.ts";
-import { type CallEndedBody, type Row, type RowOf, turnId } from "../shared/rows.ts";
+import type { CallEndedBody, Row, RowOf } from "../shared/rows.ts";
 
 /** When the model's first output came for the submission that began at `since`. */
 export interface FirstOutput {

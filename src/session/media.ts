@@ -3,8 +3,9 @@
  * holds a reference, and the request gets them back as base64.
  */
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
+import type { ContentBlock, MediaSource } from "../shared/content.ts";
 import { LongText } from "../shared/long-text.ts";
-import type { ContentBlock, MediaSource, Row } from "../shared/rows.ts";
+import type { Row } from "../shared/rows.ts";
 import type { Refusal } from "./commands.ts";
 
 /** A piece's bytes: below the limit of a row, and a multiple of three so that base64 pieces join. */

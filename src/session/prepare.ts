@@ -9,15 +9,9 @@ import {
   type RequestMessage,
 } from "../model/request.ts";
 import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
-import type {
-  CallStartedBody,
-  InputBody,
-  Row,
-  ServerTool,
-  ToolChoice,
-  ToolDefinition,
-} from "../shared/rows.ts";
+import type { CallStartedBody, InputBody, Row } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
+import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/tools.ts";
 import { isServerTool } from "../tools/server-tools.ts";
 import type { SizedCall, Verdict } from "./budget.ts";
 import { sizeOf } from "./budget-size.ts";

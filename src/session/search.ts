@@ -2,8 +2,10 @@
  * Looks for a text in a session's messages, answers, tool calls and results, newest first. What a
  * compaction has covered is in the log like everything else. Each call reads a bounded part of it.
  */
+
+import type { ContentBlock, Json, ModelBlock } from "../shared/content.ts";
 import { eventsOf } from "../shared/events.ts";
-import type { ContentBlock, Json, ModelBlock, Row, RowType } from "../shared/rows.ts";
+import type { Row, RowType } from "../shared/rows.ts";
 import { EMPTY_VIEW } from "../shared/view.ts";
 import type { Log } from "./log.ts";
 

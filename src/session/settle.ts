@@ -2,7 +2,8 @@
  * How turns end. Each function adds to a draft every row that belongs to the end, so that no log
  * ever holds half of one.
  */
-import type { Fact, ToolEndedBody, Totals } from "../shared/rows.ts";
+import type { Fact, ToolEndedBody } from "../shared/rows.ts";
+import type { Totals } from "../shared/usage.ts";
 import { addReturn } from "./budget-state.ts";
 import { stopCompactions } from "./compact.ts";
 import type { Draft } from "./draft.ts";

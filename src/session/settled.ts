@@ -1,5 +1,5 @@
 /** Finds what became of a tool call that is not open. */
-import { toolCallPlace } from "../shared/rows.ts";
+import { toolCallPlace } from "../shared/ids.ts";
 import type { SettledCall } from "./admission.ts";
 import type { Log } from "./log.ts";
 

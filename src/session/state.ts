@@ -2,21 +2,20 @@
  * The folded state of a session: what decisions need, and no content, so it stays small however
  * long the session gets. It is kept in `head` at each outcome and rebuilt from the log by `fold`.
  */
+
+import type { JsonObject } from "../shared/content.ts";
 import type {
   CompactionMethod,
   CompactionTrigger,
-  JsonObject,
   Limits,
   OutcomeKind,
-  Permissions,
-  ShellState,
   ToolBlockBody,
-  Toolset,
   TurnOptions,
-  Usage,
 } from "../shared/rows.ts";
 import type { CacheTtl, ModelFacts } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
+import type { Permissions, ShellState, Toolset } from "../shared/tools.ts";
+import type { Usage } from "../shared/usage.ts";
 import type { Money } from "./budget-state.ts";
 import type { Cache } from "./cache-miss.ts";
 import type { PlacedSettings } from "./settings.ts";

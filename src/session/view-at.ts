@@ -1,6 +1,7 @@
 /** The view of a session at a place in its log, without reading the log from its start. */
 import { eventsOf, type ToolCall } from "../shared/events.ts";
-import { inputId, type Row, turnId } from "../shared/rows.ts";
+import { inputId, turnId } from "../shared/ids.ts";
+import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
 import type { Log, MessageOutline } from "./log.ts";
 import { answerable, type State, statusOf } from "./state.ts";

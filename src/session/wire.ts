@@ -2,11 +2,13 @@
  * What travels between a session object and the Workers that follow it. A Worker may be newer than
  * the object it meets, so each message says its version and a reader skips what it does not know.
  */
+
+import type { Json } from "../shared/content.ts";
 import type { Preview, ToolOutput } from "../shared/events.ts";
 import { parsePieces } from "../shared/json-reader.ts";
 import { isLight, jsonTexts } from "../shared/json-text.ts";
 import { LONG_UNITS, PIECE_UNITS } from "../shared/long-text.ts";
-import type { Json, Row } from "../shared/rows.ts";
+import type { Row } from "../shared/rows.ts";
 import type { View } from "../shared/view.ts";
 
 /** The first message on a follower's socket. */

@@ -4,7 +4,7 @@
  */
 
 import { type PriceTable, readPrices } from "./price.ts";
-import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./rows.ts";
+import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./tools.ts";
 
 /** One variable. `read` gives null for a value that breaks `rule`. */
 export interface Variable<T> {

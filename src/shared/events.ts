@@ -3,25 +3,13 @@
  * is writing. `eventsOf` is a function of the row and the view before it, so any reader at any
  * time gets the same events.
  */
-import {
-  type CacheMiss,
-  type CompactionMethod,
-  type ConfigChange,
-  type ContentBlock,
-  inputId,
-  type Json,
-  type JsonObject,
-  type ModelBlock,
-  messageId,
-  type OutcomeKind,
-  type Row,
-  type RowOf,
-  type Totals,
-  toolCallId,
-  turnId,
-  type Usage,
-} from "./rows.ts";
+
+import type { ContentBlock, Json, JsonObject, ModelBlock } from "./content.ts";
+import { inputId, messageId, toolCallId, turnId } from "./ids.ts";
+import type { CacheMiss } from "./prompt-cache.ts";
+import type { CompactionMethod, ConfigChange, OutcomeKind, Row, RowOf } from "./rows.ts";
 import type { SettingsChange } from "./settings.ts";
+import type { Totals, Usage } from "./usage.ts";
 import { finalText, type View } from "./view.ts";
 
 /** A tool call in the form that OpenAI clients read: `arguments` is a JSON text. */

@@ -3,8 +3,9 @@
  * more than itself. It is stricter than `JSON.parse` where that protects memory and stack, and says
  * where the text is wrong (messages of `JSON.parse` quote the text instead).
  */
+
+import type { Json, JsonObject } from "./content.ts";
 import { LONG_UNITS, type LongText, TextBuilder } from "./long-text.ts";
-import type { Json, JsonObject } from "./rows.ts";
 
 /** Why a text is refused. `offset` is in UTF-16 units from its start. */
 export interface JsonFault {

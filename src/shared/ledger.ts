@@ -2,7 +2,7 @@
  * What a session used, by day and model. A figure is a sum since the day began and says up to which
  * row it counts, so a report of it can be repeated, come late or never: the highest `seq` is true.
  */
-import type { Usage } from "./rows.ts";
+import type { Usage } from "./usage.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 

@@ -3,7 +3,8 @@
  * has ids, codes and figures. It never has the message of an error or of an API, which may quote a
  * key, a ticket or a piece of a conversation.
  */
-import type { OutcomeKind, Usage } from "./rows.ts";
+import type { OutcomeKind } from "./rows.ts";
+import type { Usage } from "./usage.ts";
 
 /** Where in the log of a session something happened. */
 export interface LoggedPlace {

@@ -6,123 +6,11 @@
  * `turn_<seq of its input>`, `msg_<seq of call.started>_<block index>`,
  * `call_<seq of call.started>_<block index>`, `input_<seq of the input>`.
  */
-
+import type { ContentBlock, Json, JsonObject, ModelBlock } from "./content.ts";
+import type { CacheMiss, PromptSettings } from "./prompt-cache.ts";
 import type { CacheTtl, ModelFacts, ModelSettings, SettingsChange } from "./settings.ts";
-
-/** A JSON value as `JSON.parse` gives it. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
-
-/** Bytes that live in the `media` table and not in the row. `bytes` is their decoded length. */
-export interface MediaSource {
-  type: "media";
-  media_type: string;
-  bytes: number;
-  sha256: string;
-}
-
-export interface Base64Source {
-  type: "base64";
-  media_type: string;
-  data: string;
-}
-
-export interface TextSource {
-  type: "text";
-  media_type: "text/plain";
-  data: string;
-}
-
-export interface FileSource {
-  type: "file";
-  file_id: string;
-}
-
-export interface TextBlock {
-  type: "text";
-  text: string;
-}
-
-export interface ImageBlock {
-  type: "image";
-  source: Base64Source | MediaSource | FileSource;
-}
-
-export interface DocumentBlock {
-  type: "document";
-  source: Base64Source | MediaSource | TextSource | FileSource;
-  title?: string;
-  context?: string;
-  citations?: { enabled: boolean };
-}
-
-/** What a client may put into a message or a tool result, after validation. */
-export type ContentBlock = TextBlock | ImageBlock | DocumentBlock;
-
-/** A content block of the model's message, exactly as received. Only `type` is relied on. */
-export interface ModelBlock {
-  type: string;
-  [field: string]: Json;
-}
-
-/** A client tool in the form the Messages API takes. */
-export interface ToolDefinition {
-  name: string;
-  description?: string;
-  input_schema: JsonObject;
-  strict?: boolean;
-  eager_input_streaming?: boolean;
-}
-
-/** The API's own tools that a session may be offered. */
-export const SERVER_TOOLS = ["web_search", "code_execution"] as const;
-
-export type ServerToolName = (typeof SERVER_TOOLS)[number];
-
-/** A tool that the API runs itself, named by its type. */
-export interface ServerTool {
-  type: string;
-  name: string;
-  /** How often the model may use it in one call. */
-  max_uses?: number;
-}
-
-/**
- * The tools of a turn. The definitions stand in one row only: in this one (`list`), or in the
- * row `seq`. `tools` maps each name to a hash of its definition, which is all that decisions need.
- */
-export interface Toolset {
-  tools: Record<string, string>;
-  list?: (ToolDefinition | ServerTool)[];
-  seq?: number;
-  /** The session runs them itself; without it the client does. */
-  builtin?: true;
-}
-
-/** What a permission mode lets the built-in tools do without a question. */
-export type PermissionMode = "default" | "acceptEdits" | "plan" | "bypassPermissions" | "dontAsk";
-
-/** Rules are those of Claude Code: `Tool` or `Tool(pattern)`. A denial wins, then a question. */
-export interface Permissions {
-  mode: PermissionMode;
-  allow: string[];
-  ask: string[];
-  deny: string[];
-  /** Nobody can answer a question on this surface, so one is a denial with its reason. */
-  unattended?: true;
-}
-
-/** What the shell keeps between two calls. */
-export interface ShellState {
-  cwd: string;
-  env: Record<string, string>;
-}
-
-export type ToolChoice =
-  | { type: "auto" }
-  | { type: "any" }
-  | { type: "none" }
-  | { type: "tool"; name: string };
+import type { Permissions, ShellState, ToolChange, ToolChoice, Toolset } from "./tools.ts";
+import type { Totals, Usage } from "./usage.ts";
 
 export interface TurnOptions {
   toolset: Toolset;
@@ -140,12 +28,6 @@ export interface Limits {
   max_turns: number;
   /** What the turn may cost from its first call to its end; absent: no limit of its own. */
   max_budget_usd?: number;
-}
-
-/** Tools that are added to or taken from the epoch by appending a system message. */
-export interface ToolChange {
-  added: string[];
-  removed: string[];
 }
 
 export interface SessionConfig {
@@ -170,39 +52,6 @@ export interface SessionConfig {
 export interface Submitted {
   submission: string;
   key?: { id: string; hash: string };
-}
-
-/** Token counts of one call, as the API reported them, or estimated. */
-export interface Usage {
-  input_tokens: number;
-  output_tokens: number;
-  cache_creation_input_tokens: number;
-  cache_read_input_tokens: number;
-  /** The part of `cache_creation_input_tokens` written for one hour. */
-  cache_creation_1h_input_tokens?: number;
-  /** The part of `output_tokens` that was thinking. */
-  thinking_tokens?: number;
-  web_search_requests?: number;
-  /** Where the call was computed, when that changes its price. */
-  inference_geo?: string;
-  /** How it was served, when that was not as usual: both change the price. */
-  speed?: string;
-  service_tier?: string;
-}
-
-/** Figures of one submission, from its first row to its outcome. */
-export interface Totals {
-  calls: number;
-  /** The whole prompt of the last model call: fresh, cached and written tokens. */
-  prompt_tokens: number;
-  completion_tokens: number;
-  billed: Usage;
-  /** US dollars; null when the model has no price in the table. */
-  cost_usd: number | null;
-  estimated: boolean;
-  /** Milliseconds from the submission's first row to the outcome. */
-  ms: number;
-  model: string;
 }
 
 export type OutcomeKind =
@@ -289,41 +138,6 @@ export interface CallStartedBody {
   speed?: "fast";
   /** With the purpose `compact`: seq of the request, how, and with tool calls switched off. */
   compaction?: { request: number; method: CompactionMethod; no_tools?: true };
-}
-
-/**
- * Settings of a request whose change makes the API's cache of the messages unusable. A field is
- * absent where the request said nothing of it.
- */
-export interface PromptSettings {
-  tool_choice?: string;
-  thinking?: string;
-  effort?: string;
-  /** The beginning of a hash. */
-  output_format?: string;
-  speed?: string;
-  /** The messages hold an image, or a document with citations. */
-  images?: true;
-  citations?: true;
-}
-
-/** What has changed the beginning of the prompt between two calls. */
-export type CacheChange =
-  | "changed_tools"
-  | "changed_system"
-  | "model_switched"
-  | "compacted"
-  | "replayed"
-  | "thinking_removed"
-  | "left_out";
-
-/** Why a call read less from the API's cache than was put there. */
-export interface CacheMiss {
-  reason: CacheChange | "first_call" | "below_minimum" | "expired" | "settings_changed" | "unknown";
-  /** Tokens of the prompt that were expected from the cache and not read from it. */
-  tokens: number;
-  /** With `settings_changed`: which. */
-  settings?: (keyof PromptSettings)[];
 }
 
 /** Why a context was not compacted; a call that failed has the code of its failure. */
@@ -566,21 +380,3 @@ export type RowOf<T extends RowType> = { seq: number; at: number; type: T; body:
 
 /** A row of the log; `at` is in milliseconds since the epoch and never falls. */
 export type Row = { [T in RowType]: RowOf<T> }[RowType];
-
-export const sessionId = (ulid: string): string => `sess_${ulid}`;
-export const turnId = (turn: number): string => `turn_${turn}`;
-export const inputId = (input: number): string => `input_${input}`;
-export const messageId = (call: number, i: number): string => `msg_${call}_${i}`;
-export const toolCallId = (call: number, i: number): string => `call_${call}_${i}`;
-
-/** The number in a public id of the given kind, or null when it is not one. */
-export function numberInId(kind: "turn" | "input", id: string): number | null {
-  const match = new RegExp(`^${kind}_([1-9][0-9]{0,14})$`).exec(id);
-  return match ? Number(match[1]) : null;
-}
-
-/** The `call.started` seq and block index in a tool call's public id, or null. */
-export function toolCallPlace(id: string): { call: number; i: number } | null {
-  const match = /^call_([1-9][0-9]{0,14})_(0|[1-9][0-9]{0,5})$/.exec(id);
-  return match ? { call: Number(match[1]), i: Number(match[2]) } : null;
-}

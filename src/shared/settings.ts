@@ -1,5 +1,5 @@
 /** How a session or a turn wants the model to answer, and what is known of a model. */
-import type { JsonObject } from "./rows.ts";
+import type { JsonObject } from "./content.ts";
 
 export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
 

@@ -1,4 +1,5 @@
-import type { JsonObject, Usage } from "./rows.ts";
+import type { JsonObject } from "./content.ts";
+import type { Usage } from "./usage.ts";
 
 /** What a client is told of a session's state. */
 export type SessionStatus = "idle" | "running" | "awaiting_tool_results" | "awaiting_confirmation";

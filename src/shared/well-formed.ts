@@ -1,5 +1,5 @@
+import type { Json } from "./content.ts";
 import { LongText } from "./long-text.ts";
-import type { Json } from "./rows.ts";
 
 /**
  * `value` with lone surrogates replaced by U+FFFD, in names and strings alike. What needs no

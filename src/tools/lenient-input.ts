@@ -2,7 +2,7 @@
  * The input of a call as its schema means it. Models now and then send a number or a list as a text,
  * or an empty text for what they leave out; the meaning is plain, so the call is not sent back. Pure.
  */
-import type { Json, JsonObject } from "../shared/rows.ts";
+import type { Json, JsonObject } from "../shared/content.ts";
 
 /** The input with such values as the schema has them; all else is left to the tool's own check. */
 export function lenient(schema: Json | undefined, input: unknown): unknown {

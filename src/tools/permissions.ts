@@ -6,7 +6,8 @@
  * spelling, shell commands as command-line.ts reads them. Denials of files and hosts hold once more
  * where a file is opened or a host asked, whatever led there; allowances and questions do not.
  */
-import type { JsonObject, Permissions } from "../shared/rows.ts";
+import type { JsonObject } from "../shared/content.ts";
+import type { Permissions } from "../shared/tools.ts";
 import { WorkspaceError } from "../workspace/errors.ts";
 import { ROOT, relativePath, resolvePath } from "../workspace/paths.ts";
 import { edits, isWholly, looks, readScript, type Script } from "./command-line.ts";

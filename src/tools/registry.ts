@@ -1,6 +1,6 @@
 /** The built-in tools: by name, and as the toolset that a session is created with. */
 import { createHash } from "node:crypto";
-import type { ServerTool, ToolDefinition, Toolset } from "../shared/rows.ts";
+import type { ServerTool, ToolDefinition, Toolset } from "../shared/tools.ts";
 import { bash } from "./bash.ts";
 import { edit, multiEdit } from "./edit.ts";
 import { glob, ls } from "./find.ts";

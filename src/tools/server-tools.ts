@@ -5,7 +5,7 @@
  *
  * The versions are those that every current model takes.
  */
-import type { Permissions, ServerTool, ServerToolName, ToolDefinition } from "../shared/rows.ts";
+import type { Permissions, ServerTool, ServerToolName, ToolDefinition } from "../shared/tools.ts";
 import { ROOT } from "../workspace/paths.ts";
 import { gateOf } from "./permissions.ts";
 import type { ToolAccess } from "./tool.ts";

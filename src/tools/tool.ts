@@ -1,7 +1,8 @@
 /** What a built-in tool is, and what it is given when it runs. */
 import * as v from "valibot";
 import type { GuardedRequester } from "../net/request.ts";
-import type { ContentBlock, MediaSource, ShellState, ToolDefinition } from "../shared/rows.ts";
+import type { ContentBlock, MediaSource } from "../shared/content.ts";
+import type { ShellState, ToolDefinition } from "../shared/tools.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { lenient } from "./lenient-input.ts";
 

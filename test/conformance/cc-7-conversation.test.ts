@@ -1,6 +1,6 @@
 /** Whole conversations as CC API's real client has them. */
 import { expect, test } from "vitest";
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import { createGate } from "../../src/standin/gate.ts";
 import { holdAt, httpError, reply, text, thinking, toolUse } from "../../src/standin/replies.ts";
 import {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Json, JsonObject } from "../../src/shared/rows.ts";
+import type { Json, JsonObject } from "../../src/shared/content.ts";
 import { type Frame, frames, get, send } from "../api/cc/server.ts";
 import { home } from "../support/home.ts";
 import type { RunClock } from "./clock.ts";

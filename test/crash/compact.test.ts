@@ -1,6 +1,6 @@
 /** Compactions: asked for by the client, and because a context has grown too large. */
 import { expect } from "vitest";
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import { compaction, reply, text, thinking, toolUse } from "../../src/standin/replies.ts";
 import { functionTool } from "../api/cc/server.ts";
 import type { Point } from "./faults.ts";

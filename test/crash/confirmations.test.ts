@@ -1,7 +1,7 @@
 /** Calls that somebody is asked about: each runs once, or never. */
 import "just-bash";
 import { expect } from "vitest";
-import type { Json, JsonObject } from "../../src/shared/rows.ts";
+import type { Json, JsonObject } from "../../src/shared/content.ts";
 import { text } from "../../src/standin/replies.ts";
 import type { Client } from "./client.ts";
 import { matrix } from "./matrix.ts";

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 import {

@@ -1,6 +1,6 @@
 /** One run of a script: with the object ended at a place, or undisturbed. */
 import { expect } from "vitest";
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 import { watchCalls } from "./calls.ts";
 import { checkAlways, checkErased, checkSession, type Finished, removeSession } from "./checks.ts";

@@ -10,7 +10,7 @@ import { submit } from "../../src/http/submit.ts";
 import type { SessionStub } from "../../src/session/calls.ts";
 import type { Submission } from "../../src/session/commands.ts";
 import { MEDIA_PIECE_BYTES } from "../../src/session/media.ts";
-import type { ContentBlock } from "../../src/shared/rows.ts";
+import type { ContentBlock } from "../../src/shared/content.ts";
 import { createGate } from "../../src/standin/gate.ts";
 import { holdAt, httpError, reply, text } from "../../src/standin/replies.ts";
 import { pngBytes } from "../api/cc/server.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readJson } from "../../src/http/body.ts";
 import { ProblemError } from "../../src/http/problems.ts";
-import type { Json } from "../../src/shared/rows.ts";
+import type { Json } from "../../src/shared/content.ts";
 import { wellFormed } from "../../src/shared/well-formed.ts";
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { canonicalJson, hashJson, sha256Hex } from "../../src/http/canonical.ts";
-import type { Json } from "../../src/shared/rows.ts";
+import type { Json } from "../../src/shared/content.ts";
 
 const json = fc.jsonValue({ maxDepth: 4 }).map((value): Json => JSON.parse(JSON.stringify(value)));
 

@@ -7,7 +7,7 @@ import {
   withPrices,
 } from "../../src/model/prices.ts";
 import { readPrices } from "../../src/shared/price.ts";
-import type { Usage } from "../../src/shared/rows.ts";
+import type { Usage } from "../../src/shared/usage.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
 const MILLION = 1_000_000;

@@ -10,7 +10,7 @@ import {
   type RequestInput,
 } from "../../src/model/request.ts";
 import { settingsFor } from "../../src/model/settings.ts";
-import type { JsonObject } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import type { ModelFacts, ModelSettings } from "../../src/shared/settings.ts";
 import { text } from "../../src/standin/replies.ts";
 import { createStandin } from "../../src/standin/standin.ts";

@@ -9,8 +9,8 @@ import type {
   CutReason,
   Fact,
   Row,
-  Usage,
 } from "../../src/shared/rows.ts";
+import type { Usage } from "../../src/shared/usage.ts";
 
 const MINUTE = 60_000;
 

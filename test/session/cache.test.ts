@@ -1,6 +1,8 @@
 /** What the prompt cache gives: everything that was written is read again, and a miss says why. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { CacheMiss, CallEndedBody, Usage } from "../../src/shared/rows.ts";
+import type { CacheMiss } from "../../src/shared/prompt-cache.ts";
+import type { CallEndedBody } from "../../src/shared/rows.ts";
+import type { Usage } from "../../src/shared/usage.ts";
 import {
   compaction,
   cutAt,

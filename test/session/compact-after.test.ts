@@ -1,6 +1,6 @@
 /** What a session is like behind a compaction, and after a crash in the middle of one. */
 import { expect, test } from "vitest";
-import type { ContentBlock } from "../../src/shared/rows.ts";
+import type { ContentBlock } from "../../src/shared/content.ts";
 import { compaction, httpError, text, toolUse } from "../../src/standin/replies.ts";
 import { builtinToolset } from "../../src/tools/registry.ts";
 import { API, compact, conversation, done, ended, PLAIN } from "../support/compactions.ts";

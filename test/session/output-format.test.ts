@@ -1,6 +1,7 @@
 /** An output format: the turn's result has the answer as a value, whole or not at all. */
 import { describe, expect, test } from "vitest";
-import type { DocumentBlock, JsonObject, OutcomeBody } from "../../src/shared/rows.ts";
+import type { DocumentBlock, JsonObject } from "../../src/shared/content.ts";
+import type { OutcomeBody } from "../../src/shared/rows.ts";
 import type { ModelSettings, OutputFormat } from "../../src/shared/settings.ts";
 import {
   type MessageReply,

@@ -2,7 +2,7 @@
 import { ulid } from "ulid";
 import { expect, onTestFinished, test } from "vitest";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
-import type { Permissions } from "../../src/shared/rows.ts";
+import type { Permissions } from "../../src/shared/tools.ts";
 import { text, toolUse } from "../../src/standin/replies.ts";
 import { builtinToolset } from "../../src/tools/registry.ts";
 import { Workspace } from "../../src/workspace/workspace.ts";

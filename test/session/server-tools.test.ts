@@ -1,6 +1,6 @@
 /** Tools that the API runs itself: offered where they may run, and given up where it has none. */
 import { expect, onTestFinished, test } from "vitest";
-import { type Permissions, SERVER_TOOLS } from "../../src/shared/rows.ts";
+import { type Permissions, SERVER_TOOLS } from "../../src/shared/tools.ts";
 import {
   httpError,
   otherBlock,

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MODELS } from "../../src/model/catalogue.ts";
-import type { JsonObject, ToolChoice } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
 import type { CacheTtl, ModelSettings, SettingsChange } from "../../src/shared/settings.ts";
+import type { ToolChoice } from "../../src/shared/tools.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 import {
   type ReplyBlock,

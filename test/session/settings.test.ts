@@ -1,6 +1,7 @@
 /** Settings of a session and of a turn: what holds for which request, and what is said of it. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { JsonObject, Row } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
+import type { Row } from "../../src/shared/rows.ts";
 import type { ModelFacts, ModelSettings } from "../../src/shared/settings.ts";
 import { httpError, text, thinking, toolUse } from "../../src/standin/replies.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";

@@ -1,6 +1,6 @@
 /** What lies on disk: long bodies, media, keys, times. */
 import { afterEach, expect, test } from "vitest";
-import type { ContentBlock } from "../../src/shared/rows.ts";
+import type { ContentBlock } from "../../src/shared/content.ts";
 import { createGate } from "../../src/standin/gate.ts";
 import { holdAt, httpError, refusal, reply, text, toolUse } from "../../src/standin/replies.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { isReturnable } from "../../src/model/blocks.ts";
-import type { Json, JsonObject, Row } from "../../src/shared/rows.ts";
+import type { Json, JsonObject } from "../../src/shared/content.ts";
+import type { Row } from "../../src/shared/rows.ts";
 import { wellFormed } from "../../src/shared/well-formed.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 

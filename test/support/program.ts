@@ -1,7 +1,8 @@
 /** Random lives of a session: what a client does, what the model answers, and who reads it where. */
 import { vi } from "vitest";
 import { dueCompaction } from "../../src/session/compact.ts";
-import type { ContentBlock, JsonObject, Row } from "../../src/shared/rows.ts";
+import type { ContentBlock, JsonObject } from "../../src/shared/content.ts";
+import type { Row } from "../../src/shared/rows.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { RecordedRequest } from "../../src/standin/journal.ts";
 import {

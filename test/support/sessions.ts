@@ -17,18 +17,10 @@ import type {
 import { Log } from "../../src/session/log.ts";
 import type { Session } from "../../src/session/session.ts";
 import { clock } from "../../src/shared/clock.ts";
-import type {
-  ConfigChange,
-  ContentBlock,
-  JsonObject,
-  OutcomeBody,
-  Permissions,
-  Row,
-  ToolChoice,
-  ToolDefinition,
-  Toolset,
-} from "../../src/shared/rows.ts";
+import type { ContentBlock, JsonObject } from "../../src/shared/content.ts";
+import type { ConfigChange, OutcomeBody, Row } from "../../src/shared/rows.ts";
 import type { CacheTtl, ModelSettings } from "../../src/shared/settings.ts";
+import type { Permissions, ToolChoice, ToolDefinition, Toolset } from "../../src/shared/tools.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { Outcome, RecordedRequest } from "../../src/standin/journal.ts";
 import { localStandin } from "../../src/standin/local.ts";

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are expansions of the shell.
 /** Permissions where the session runs the tools: they hold when a tool runs, and for what it finds. */
 import { expect, test } from "vitest";
-import type { Permissions } from "../../src/shared/rows.ts";
+import type { Permissions } from "../../src/shared/tools.ts";
 import { text, toolUse } from "../../src/standin/replies.ts";
 import { builtinToolset } from "../../src/tools/registry.ts";
 import { Workspace } from "../../src/workspace/workspace.ts";

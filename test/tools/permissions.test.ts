@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are expansions of the shell.
 /** What modes and rules say of calls of the built-in tools. */
 import { expect, test } from "vitest";
-import type { JsonObject, PermissionMode, Permissions } from "../../src/shared/rows.ts";
+import type { JsonObject } from "../../src/shared/content.ts";
+import type { PermissionMode, Permissions } from "../../src/shared/tools.ts";
 import { gateOf, hiddenFrom, isRule } from "../../src/tools/permissions.ts";
 import { builtinTool } from "../../src/tools/registry.ts";
 import { ROOT } from "../../src/workspace/paths.ts";

@@ -3,7 +3,7 @@
  * definitions are ours; what the API adds to the prompt for them is not known here.
  */
 import { expect, test } from "vitest";
-import { SERVER_TOOLS } from "../../src/shared/rows.ts";
+import { SERVER_TOOLS } from "../../src/shared/tools.ts";
 import { digestRequest, sumTokens } from "../../src/standin/tokens.ts";
 import type { JsonObject } from "../../src/standin/wire.ts";
 import { builtinToolset, harnessOf } from "../../src/tools/registry.ts";

@@ -7,7 +7,7 @@ import { repeatedly } from "../../http/submit.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
 import type { Confirmation } from "../../session/commands.ts";
 import type { OpenCall } from "../../session/describe.ts";
-import { turnId } from "../../shared/rows.ts";
+import { turnId } from "../../shared/ids.ts";
 import { addressed, found } from "./address.ts";
 import { keyId } from "./key.ts";
 import { answerSubmission } from "./turns.ts";

@@ -1,9 +1,9 @@
 /** Content as clients write it: text, images and documents, in the forms of both APIs. */
 import * as v from "valibot";
 import type { WireBlock, WireDocument, WireImage } from "../../http/media.ts";
+import type { Json } from "../../shared/content.ts";
 import { jsonString } from "../../shared/json-text.ts";
 import { LongText, piecesOf } from "../../shared/long-text.ts";
-import type { Json } from "../../shared/rows.ts";
 
 const MAX_BLOCKS = 1000;
 

@@ -5,6 +5,7 @@
 import type { FrameBody, StreamEncoder } from "../../http/frames.ts";
 import type { InlineEncoder } from "../../http/run.ts";
 import type { Accepted } from "../../session/commands.ts";
+import type { ContentBlock, JsonObject, MediaSource } from "../../shared/content.ts";
 import { parseCursor } from "../../shared/cursor.ts";
 import {
   type Event,
@@ -14,13 +15,8 @@ import {
   previewEvent,
   type TurnResult,
 } from "../../shared/events.ts";
-import {
-  type ContentBlock,
-  type JsonObject,
-  type MediaSource,
-  type Row,
-  turnId,
-} from "../../shared/rows.ts";
+import { turnId } from "../../shared/ids.ts";
+import type { Row } from "../../shared/rows.ts";
 
 /** An event of the session's history as the wire shows it. */
 export interface EventObject {

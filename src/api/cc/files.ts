@@ -8,7 +8,7 @@ import { invalidField, ProblemError } from "../../http/problems.ts";
 import { parse, queryInteger } from "../../http/validate.ts";
 import type { Once } from "../../session/file-calls.ts";
 import { clock } from "../../shared/clock.ts";
-import type { Json } from "../../shared/rows.ts";
+import type { Json } from "../../shared/content.ts";
 import { ROOT } from "../../workspace/paths.ts";
 import { addressed } from "./address.ts";
 import { ask, askOnce, fileObject, filePath, PATH_FIELD } from "./files-session.ts";

@@ -6,7 +6,7 @@ import { respond } from "../../http/problems.ts";
 import { submit } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { clock } from "../../shared/clock.ts";
-import { inputId, turnId } from "../../shared/rows.ts";
+import { inputId, turnId } from "../../shared/ids.ts";
 import { addressed } from "./address.ts";
 import { keyId } from "./key.ts";
 import { refusalProblem, submissionOf } from "./submission.ts";

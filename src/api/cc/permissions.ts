@@ -1,6 +1,6 @@
 /** What the built-in tools may do, as clients write it. */
 import * as v from "valibot";
-import type { Permissions } from "../../shared/rows.ts";
+import type { Permissions } from "../../shared/tools.ts";
 import { isRule } from "../../tools/permissions.ts";
 
 const MAX_RULES = 200;

@@ -5,7 +5,7 @@ import { respond } from "../../http/problems.ts";
 import { repeatedly, submit } from "../../http/submit.ts";
 import type { PendingInput } from "../../session/describe.ts";
 import type { Event } from "../../shared/events.ts";
-import { inputId, numberInId } from "../../shared/rows.ts";
+import { inputId, numberInId } from "../../shared/ids.ts";
 import { addressed, found } from "./address.ts";
 import { eventObject } from "./encode.ts";
 import { keyId } from "./key.ts";

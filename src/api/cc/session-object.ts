@@ -2,10 +2,13 @@
 import type { SessionDescription } from "../../session/calls.ts";
 import type { SessionInfo } from "../../session/commands.ts";
 import { promptTokens } from "../../session/state.ts";
+import type { JsonObject } from "../../shared/content.ts";
 import type { ToolCall } from "../../shared/events.ts";
-import { type JsonObject, type Permissions, sessionId, type Usage } from "../../shared/rows.ts";
+import { sessionId } from "../../shared/ids.ts";
 import type { CacheTtl, Effort, OutputFormat, ThinkingSetting } from "../../shared/settings.ts";
 import type { SessionSummary } from "../../shared/summary.ts";
+import type { Permissions } from "../../shared/tools.ts";
+import type { Usage } from "../../shared/usage.ts";
 
 /** Figures over all model calls; `billed` is how the API counted them. */
 interface SessionUsage {

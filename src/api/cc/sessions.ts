@@ -13,12 +13,9 @@ import { resolveModel } from "../../model/catalogue.ts";
 import { type SessionStub, sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
 import type { Config } from "../../shared/config.ts";
-import {
-  type ConfigChange,
-  type Permissions,
-  type SessionConfig,
-  sessionId,
-} from "../../shared/rows.ts";
+import { sessionId } from "../../shared/ids.ts";
+import type { ConfigChange, SessionConfig } from "../../shared/rows.ts";
+import type { Permissions } from "../../shared/tools.ts";
 import { builtinToolset, harnessOf } from "../../tools/registry.ts";
 import { offeredServerTools } from "../../tools/server-tools.ts";
 import { addressed, found, sessionPath } from "./address.ts";

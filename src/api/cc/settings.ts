@@ -2,8 +2,8 @@
 import * as v from "valibot";
 import { invalidField, ProblemError } from "../../http/problems.ts";
 import { jsonObject } from "../../http/validate.ts";
+import type { Json, JsonObject } from "../../shared/content.ts";
 import { isLight } from "../../shared/json-text.ts";
-import type { Json, JsonObject } from "../../shared/rows.ts";
 import type { ModelSettings, SettingsChange, ThinkingSetting } from "../../shared/settings.ts";
 
 /** The API's own least. */

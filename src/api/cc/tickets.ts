@@ -10,7 +10,7 @@ import { makeTicket, readTicket, type TicketReading, ticketClaims } from "../../
 import { parse } from "../../http/validate.ts";
 import { sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
-import { sessionId } from "../../shared/rows.ts";
+import { sessionId } from "../../shared/ids.ts";
 import { addressed, found, sessionPath } from "./address.ts";
 import { keyId } from "./key.ts";
 

@@ -3,8 +3,9 @@ import * as v from "valibot";
 import { canonicalJson, sha256Hex } from "../../http/canonical.ts";
 import { invalidField, ProblemError } from "../../http/problems.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
+import type { Json, JsonObject } from "../../shared/content.ts";
 import { isLight } from "../../shared/json-text.ts";
-import type { Json, JsonObject, ToolChoice, ToolDefinition, Toolset } from "../../shared/rows.ts";
+import type { ToolChoice, ToolDefinition, Toolset } from "../../shared/tools.ts";
 
 const MAX_TOOLS = 256;
 const MAX_TOOL_BYTES = 128 * 1024;

@@ -8,8 +8,9 @@ import { invalidField, ProblemError } from "../../http/problems.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { clock } from "../../shared/clock.ts";
+import type { JsonObject } from "../../shared/content.ts";
+import { sessionId } from "../../shared/ids.ts";
 import { dayOf, isoDay } from "../../shared/ledger.ts";
-import { type JsonObject, sessionId } from "../../shared/rows.ts";
 import { pageAsked } from "./page.ts";
 
 /** Of a period that does not say where it begins, the last day included. */

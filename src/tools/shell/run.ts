@@ -1,7 +1,7 @@
 /** One call of the shell: a script in, its output and the shell's new state out. */
 import type { Bash, BashExecResult, CustomCommand } from "just-bash";
 import { clock } from "../../shared/clock.ts";
-import type { ShellState } from "../../shared/rows.ts";
+import type { ShellState } from "../../shared/tools.ts";
 import { isKept, TEMPORARY } from "../../workspace/kept-paths.ts";
 import { ROOT } from "../../workspace/paths.ts";
 import { DEVICES, ShellFs } from "../../workspace/shell-fs.ts";

@@ -1,5 +1,5 @@
 /** What a shell keeps from one call to the next: folder, variables, and the commands it was given. Pure. */
-import type { ShellState } from "../../shared/rows.ts";
+import type { ShellState } from "../../shared/tools.ts";
 
 /** Characters of all names and values that are kept. */
 const MAX_ENV = 16 * 1024;

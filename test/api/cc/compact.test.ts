@@ -1,6 +1,6 @@
 /** `POST …/compact` and `GET …/search` as clients use them. */
 import { beforeEach, expect, test } from "vitest";
-import type { JsonObject } from "../../../src/shared/rows.ts";
+import type { JsonObject } from "../../../src/shared/content.ts";
 import { createGate } from "../../../src/standin/gate.ts";
 import {
   compaction,

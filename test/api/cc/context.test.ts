@@ -1,7 +1,7 @@
 /** How large a session's context is: estimated from what the API has told, or counted by it. */
 import { expect, test } from "vitest";
 import type { ContextSize } from "../../../src/session/context-size.ts";
-import type { JsonObject } from "../../../src/shared/rows.ts";
+import type { JsonObject } from "../../../src/shared/content.ts";
 import { createGate } from "../../../src/standin/gate.ts";
 import { holdAt, reply, text, thinking, toolUse } from "../../../src/standin/replies.ts";
 import { digestBlock } from "../../../src/standin/tokens.ts";

@@ -1,6 +1,6 @@
 /** Bodies that are large, or small and large in memory: taken whole, or refused in clear words. */
 import { describe, expect, test } from "vitest";
-import type { JsonObject } from "../../../src/shared/rows.ts";
+import type { JsonObject } from "../../../src/shared/content.ts";
 import { text, toolUse } from "../../../src/standin/replies.ts";
 import {
   allFrames,

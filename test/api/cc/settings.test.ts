@@ -1,6 +1,6 @@
 /** Settings of sessions and turns as clients send and see them, and the model list. */
 import { describe, expect, test } from "vitest";
-import type { JsonObject } from "../../../src/shared/rows.ts";
+import type { JsonObject } from "../../../src/shared/content.ts";
 import { frame, text, thinking, toolUse } from "../../../src/standin/replies.ts";
 import {
   allFrames,

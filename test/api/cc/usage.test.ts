@@ -5,7 +5,7 @@ import { type AccountClient, accountOf } from "../../../src/account/client.ts";
 import { accountId } from "../../../src/http/auth.ts";
 import { NO_USAGE } from "../../../src/session/state.ts";
 import { DEFAULT_ACCOUNT } from "../../../src/shared/config.ts";
-import type { JsonObject } from "../../../src/shared/rows.ts";
+import type { JsonObject } from "../../../src/shared/content.ts";
 import { text } from "../../../src/standin/replies.ts";
 import { get, idOf, newSession, post, send, serverWith, standin, withStandin } from "./server.ts";
 

@@ -1,0 +1,34 @@
+/** What model calls used and cost. */
+
+/** Token counts of one call, as the API reported them, or estimated. */
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  cache_creation_input_tokens: number;
+  cache_read_input_tokens: number;
+  /** The part of `cache_creation_input_tokens` written for one hour. */
+  cache_creation_1h_input_tokens?: number;
+  /** The part of `output_tokens` that was thinking. */
+  thinking_tokens?: number;
+  web_search_requests?: number;
+  /** Where the call was computed, when that changes its price. */
+  inference_geo?: string;
+  /** How it was served, when that was not as usual: both change the price. */
+  speed?: string;
+  service_tier?: string;
+}
+
+/** Figures of one submission, from its first row to its outcome. */
+export interface Totals {
+  calls: number;
+  /** The whole prompt of the last model call: fresh, cached and written tokens. */
+  prompt_tokens: number;
+  completion_tokens: number;
+  billed: Usage;
+  /** US dollars; null when the model has no price in the table. */
+  cost_usd: number | null;
+  estimated: boolean;
+  /** Milliseconds from the submission's first row to the outcome. */
+  ms: number;
+  model: string;
+}
