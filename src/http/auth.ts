@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from "hono";
-import { type Config, DEFAULT_ACCOUNT } from "../shared/config.ts";
+import type { Config } from "../shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../shared/config-readers.ts";
 import { sha256Hex } from "./canonical.ts";
 import type { HttpEnv } from "./context.ts";
 import { type Problem, ProblemError, unauthorized, unavailable } from "./problems.ts";

@@ -2,7 +2,7 @@
  * The answer of a turn with an output format: JSON as a whole, or none. Half an object would be
  * taken for one, so an answer that was cut is a failure, and so is one that is no JSON.
  */
-import { eventsOf } from "../shared/events.ts";
+import { eventsOf } from "../shared/row-events.ts";
 import type { Row } from "../shared/rows.ts";
 import { finalText, reduce, type View } from "../shared/view.ts";
 import type { TurnEnd } from "./next.ts";

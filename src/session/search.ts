@@ -4,7 +4,7 @@
  */
 
 import type { ContentBlock, Json, ModelBlock } from "../shared/content.ts";
-import { eventsOf } from "../shared/events.ts";
+import { eventsOf } from "../shared/row-events.ts";
 import type { Row, RowType } from "../shared/rows.ts";
 import { EMPTY_VIEW } from "../shared/view.ts";
 import type { Log } from "./log.ts";

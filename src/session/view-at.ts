@@ -1,5 +1,6 @@
 /** The view of a session at a place in its log, without reading the log from its start. */
-import { eventsOf, type ToolCall } from "../shared/events.ts";
+import { eventsOf } from "../shared/row-events.ts";
+import type { ToolCall } from "../shared/events.ts";
 import { inputId, turnId } from "../shared/ids.ts";
 import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";

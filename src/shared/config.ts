@@ -2,6 +2,26 @@
  * The configuration: Worker variables and secrets, read and checked in one place. `VARIABLES` is
  * the whole list, in the order in which the README shows it.
  */
+import {
+  BOOLEAN_RULE,
+  type ClientKey,
+  DEFAULT_ACCOUNT,
+  integerRule,
+  isHost,
+  isKey,
+  isModelId,
+  isOrigin,
+  KEY_RULE,
+  listOf,
+  PERMISSION_MODES,
+  readBoolean,
+  readHttpUrl,
+  readInteger,
+  readKeys,
+  readServerTools,
+  readUsd,
+  USD_RULE,
+} from "./config-readers.ts";
 
 import { type PriceTable, readPrices } from "./price.ts";
 import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./tools.ts";
@@ -16,12 +36,6 @@ export interface Variable<T> {
   /** A secret's value is never shown, only its name. */
   readonly secret: boolean;
   readonly read: (text: string) => T | null;
-}
-
-/** A key that clients send, and the name of the account it opens. */
-interface ClientKey {
-  account: string;
-  key: string;
 }
 
 /** Where model calls go. `none`: no key is set and the stand-in is not switched on. */
@@ -71,103 +85,7 @@ export interface AccountBudgets {
   total: number | null;
 }
 
-/** The account of bare keys, of `CC_API_KEY` and of anonymous use. */
-export const DEFAULT_ACCOUNT = "default";
-
 const MB = 1024 * 1024;
-
-const list = (text: string): string[] =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
-
-/** The list of `text`, or null when it is empty or one of its parts breaks the rule. */
-function listOf(text: string, fits: (part: string) => boolean): string[] | null {
-  const parts = list(text);
-  return parts.length > 0 && parts.every(fits) ? parts : null;
-}
-
-function readServerTools(text: string): ServerToolName[] | null {
-  if (text === "none") return [];
-  const names = list(text);
-  const known = SERVER_TOOLS.filter((name) => names.includes(name));
-  return names.every((name) => known.some((one) => one === name)) && known.length > 0
-    ? known
-    : null;
-}
-
-function readBoolean(text: string): boolean | null {
-  if (text === "true") return true;
-  return text === "false" ? false : null;
-}
-
-const BOOLEAN_RULE = "`true` or `false`";
-
-const readInteger =
-  (min: number, max: number) =>
-  (text: string): number | null => {
-    if (!/^[0-9]{1,9}$/.test(text)) return null;
-    const value = Number(text);
-    return value >= min && value <= max ? value : null;
-  };
-
-/** US dollars, to a millionth. */
-const readUsd = (text: string): number | null =>
-  /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : null;
-
-const USD_RULE = "an amount in US dollars such as `5` or `0.25`; `0` is a limit of nothing";
-
-const integerRule = (min: number, max: number): string => `a whole number from ${min} to ${max}`;
-
-/** Without the comma, so that a key can stand in a list; printable, so that a header can carry it. */
-const isKey = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]{1,512}$/.test(text);
-
-const isModelId = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/.test(text);
-
-function readKeys(text: string): ClientKey[] | null {
-  const keys: ClientKey[] = [];
-  for (const part of list(text)) {
-    const colon = part.indexOf(":");
-    const account = colon < 0 ? DEFAULT_ACCOUNT : part.slice(0, colon);
-    const key = part.slice(colon + 1);
-    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(account) || !isKey(key)) return null;
-    // One key under two names would leave open whose account it opens.
-    if (keys.some((other) => other.key === key && other.account !== account)) return null;
-    keys.push({ account, key });
-  }
-  return keys.length > 0 ? keys : null;
-}
-
-function readHttpUrl(text: string): string | null {
-  const url = URL.parse(text);
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return null;
-  if (url.username || url.password || url.search || url.hash) return null;
-  return text.replace(/\/+$/, "");
-}
-
-function isOrigin(text: string): boolean {
-  if (text === "*") return true;
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
-}
-
-/** A host in the spelling that `URL` gives it, with an optional port. */
-function isHost(text: string): boolean {
-  const url = URL.parse(`http://${text}/`);
-  if (!url?.hostname || !text.startsWith(url.hostname)) return false;
-  return /^(:[0-9]{1,5})?$/.test(text.slice(url.hostname.length));
-}
-
-const PERMISSION_MODES = [
-  "bypassPermissions",
-  "acceptEdits",
-  "default",
-  "plan",
-  "dontAsk",
-] as const satisfies readonly PermissionMode[];
-
-const KEY_RULE = "printable ASCII without spaces or commas, at most 512 characters";
 
 /** Gives the object the type of its parts and checks each against `Variable`. */
 const table = <T extends Record<string, Variable<unknown>>>(variables: T): T => variables;

@@ -1,7 +1,7 @@
 /** Ledge with routes that tell of a session's object: which instance answers, and its sockets. */
 import { accountId } from "../../src/http/auth.ts";
 import { Session as LedgeSession } from "../../src/session/session.ts";
-import { DEFAULT_ACCOUNT } from "../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../src/shared/config-readers.ts";
 import ledge, { Account } from "../../src/worker.ts";
 
 export { Account };

@@ -5,7 +5,7 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { accountId } from "../../src/http/auth.ts";
 import { newSubmissionId } from "../../src/http/submit.ts";
 import type { Session } from "../../src/session/session.ts";
-import { DEFAULT_ACCOUNT } from "../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../src/shared/config-readers.ts";
 import type { JsonObject } from "../../src/shared/content.ts";
 import worker from "../../src/worker.ts";
 import { send } from "../api/cc/server.ts";

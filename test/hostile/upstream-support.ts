@@ -1,7 +1,7 @@
 /** A model API that does what it likes, and what a session's client sees of it. */
 import { afterEach, beforeEach, expect, type MockInstance, vi } from "vitest";
 import { accountId } from "../../src/http/auth.ts";
-import { DEFAULT_ACCOUNT } from "../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../src/shared/config-readers.ts";
 import type { OutcomeBody } from "../../src/shared/rows.ts";
 import { type Scripted, text } from "../../src/standin/replies.ts";
 import { get } from "../api/cc/server.ts";

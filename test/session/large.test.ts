@@ -6,7 +6,7 @@ import type { Filling } from "../../bench/worker/filling.ts";
 import { Session } from "../../src/session/session.ts";
 import { Store } from "../../src/session/store.ts";
 import type { Hello } from "../../src/session/wire.ts";
-import { eventsOf } from "../../src/shared/events.ts";
+import { eventsOf } from "../../src/shared/row-events.ts";
 import { piecesOf } from "../../src/shared/long-text.ts";
 import { EMPTY_VIEW, reduce } from "../../src/shared/view.ts";
 import { httpError, text, toolUse } from "../../src/standin/replies.ts";

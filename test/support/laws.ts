@@ -9,7 +9,7 @@ import { begin, fold } from "../../src/session/fold.ts";
 import { Log } from "../../src/session/log.ts";
 import type { State } from "../../src/session/state.ts";
 import { Store } from "../../src/session/store.ts";
-import { eventsOf } from "../../src/shared/events.ts";
+import { eventsOf } from "../../src/shared/row-events.ts";
 import type { Row } from "../../src/shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../../src/shared/view.ts";
 import { seqOf } from "./reader.ts";

@@ -6,7 +6,7 @@ import { accountId } from "../../../src/http/auth.ts";
 import { sha256Hex } from "../../../src/http/canonical.ts";
 import { onFaultPoint } from "../../../src/session/fault-points.ts";
 import { Store } from "../../../src/session/store.ts";
-import { DEFAULT_ACCOUNT } from "../../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../../src/shared/config-readers.ts";
 import type { Row } from "../../../src/shared/rows.ts";
 import { httpError, text, thinking, toolUse } from "../../../src/standin/replies.ts";
 import worker from "../../../src/worker.ts";

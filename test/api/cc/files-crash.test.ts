@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { accountId } from "../../../src/http/auth.ts";
 import { sessionStub } from "../../../src/session/calls.ts";
 import { type FaultPoint, onFaultPoint } from "../../../src/session/fault-points.ts";
-import { DEFAULT_ACCOUNT } from "../../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../../src/shared/config-readers.ts";
 import { Workspace } from "../../../src/workspace/workspace.ts";
 import { serveRepository } from "./files-git-server.ts";
 import {

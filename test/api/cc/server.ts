@@ -5,7 +5,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterEach, beforeEach, expect } from "vitest";
 import { accountId } from "../../../src/http/auth.ts";
 import { sessionStub } from "../../../src/session/calls.ts";
-import { DEFAULT_ACCOUNT } from "../../../src/shared/config.ts";
+import { DEFAULT_ACCOUNT } from "../../../src/shared/config-readers.ts";
 import type { JsonObject } from "../../../src/shared/content.ts";
 import type { Row, RowType } from "../../../src/shared/rows.ts";
 import { localStandin } from "../../../src/standin/local.ts";
