@@ -1,7 +1,13 @@
 /** What `npm start` was asked for: options, environment and `.dev.vars`, read and checked. */
 import { isIP } from "node:net";
 import { parseArgs, parseEnv } from "node:util";
-import { type Config, readConfig, VARIABLES, type VariableName, type Variables } from "../src/shared/config.ts";
+import {
+  type Config,
+  readConfig,
+  VARIABLES,
+  type VariableName,
+  type Variables,
+} from "../src/shared/config.ts";
 
 export interface Settings {
   host: string;

@@ -6,6 +6,8 @@ import { guardedRequest } from "../net/guard.ts";
 import type { GuardedRequester } from "../net/request.ts";
 import { type Config, readConfig, type Variables } from "../shared/config.ts";
 import { sessionId } from "../shared/ids.ts";
+import { FULL_BYTES } from "../shared/storage-limit.ts";
+import type { Surroundings } from "./admission.ts";
 import type { BudgetRules } from "./budget.ts";
 import { Leases } from "./budget-lease.ts";
 import type { Draft } from "./draft.ts";
@@ -17,6 +19,7 @@ import { Loop } from "./loop.ts";
 import type { MediaStore } from "./media.ts";
 import { Outbox } from "./outbox.ts";
 import { ToolRunner } from "./run-tools.ts";
+import { settledCall } from "./settled.ts";
 import type { Store } from "./store.ts";
 import { upstreamOf } from "./upstream.ts";
 
@@ -79,6 +82,22 @@ export function assemble(store: Store, around: Surrounding): Parts {
   });
   return { store, loop, outbox, tools, files, leases };
 }
+
+/** What an admission asks of the rest of the session. */
+export const surroundingsOf = (
+  { store, loop }: Parts,
+  followers: Followers,
+  sql: SqlStorage,
+): Surroundings => ({
+  cut: (draft) => loop.cut(draft),
+  settled: (tool) => settledCall(store.log, tool),
+  read(input) {
+    const submission = store.state.submissions.find(([, seq]) => seq === input)?.[0];
+    return submission !== undefined && followers.reads(submission);
+  },
+  full: sql.databaseSize > FULL_BYTES,
+  isInput: (seq) => store.log.rowOf("input", seq) !== null,
+});
 
 /** Made once for each configuration. */
 const known = new WeakMap<Config, BudgetRules>();

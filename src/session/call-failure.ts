@@ -5,7 +5,7 @@ import { SERVER_TOOLS } from "../shared/tools.ts";
 import { type AttemptEnd, addCut, addFailure } from "./answer.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact } from "./epoch.ts";
-import type { Epoch, State } from "./state.ts";
+import type { Epoch, State, Step } from "./state.ts";
 
 /**
  * Adds what follows from an attempt that failed: another one, or the end of the turn.
@@ -40,17 +40,7 @@ export function addCallFailure(
     return;
   }
   const step = draft.state.turn?.step ?? turn.step;
-  const again =
-    why.kind === "retry"
-      ? nextAttempt({
-          attempt: step.attempt,
-          weight: step.weight,
-          firstAt: step.first_at ?? draft.at,
-          now: draft.at,
-          ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
-          random: Math.random(),
-        })
-      : null;
+  const again = anotherAttempt(why, step, draft.at);
   const { code, message } = why;
   draft.add({
     type: "failure",
@@ -65,10 +55,28 @@ export function addCallFailure(
   if (why.kind === "final" && why.content_rejected) addCut(draft, "rejected", message, []);
 }
 
+/** When the step is tried again, in milliseconds since the epoch; null when it is not. */
+export const anotherAttempt = (
+  why: Classified,
+  { attempt, weight, first_at }: Step,
+  now: number,
+): { at: number } | null =>
+  why.kind === "retry"
+    ? nextAttempt({
+        attempt,
+        weight,
+        firstAt: first_at ?? now,
+        now,
+        ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
+        random: Math.random(),
+      })
+    : null;
+
 /**
  * What the API refuses although the message is not at fault: thinking that it gave itself, as after
- * a change of the key's organization, and a summary of its own; an appended change of tools that a gateway does not know; or
- * the API's own tools, which an organization may have turned off and a gateway may not have.
+ * a change of the key's organization, and a summary of its own; an appended change of tools that a
+ * gateway does not know; or the API's own tools, which an organization may have turned off and a
+ * gateway may not have.
  */
 function refusedEpoch(
   why: Classified,

@@ -1,10 +1,11 @@
 /** What the answer of a compaction's model call becomes, or its failure. */
 import { isCall } from "../model/blocks.ts";
 import { rulesOf } from "../model/catalogue.ts";
-import { type CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
+import { type CallFailed, type Classified, classify } from "../model/retry.ts";
 import type { ModelBlock } from "../shared/content.ts";
 import type { CompactedBody, Fact, Row } from "../shared/rows.ts";
 import { type AttemptEnd, addCompactionCall, addFailure } from "./answer.ts";
+import { anotherAttempt } from "./call-failure.ts";
 import { endCompaction } from "./compact.ts";
 import type { MadeCompaction } from "./compact-call.ts";
 import { Cuts } from "./cuts.ts";
@@ -169,16 +170,7 @@ export function addCompactionFailure(
   const again =
     why.code === "container_rejected" && inContainer
       ? { at: draft.at }
-      : why.kind === "retry"
-        ? nextAttempt({
-            attempt: step.attempt,
-            weight: step.weight,
-            firstAt: step.first_at ?? draft.at,
-            now: draft.at,
-            ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
-            random: Math.random(),
-          })
-        : null;
+      : anotherAttempt(why, step, draft.at);
   const { code, message } = why;
   draft.add({
     type: "failure",

@@ -2,8 +2,8 @@
  * `fold(state, row)`: the state after a row. Pure, total over every log that `admit` and the loop
  * can write, and the only place where a row's meaning for later decisions is defined.
  */
+
 import type { Row, RowBodies, RowOf } from "../shared/rows.ts";
-import type { ToolChange, Toolset } from "../shared/tools.ts";
 import { beginMoney, foldMoney } from "./budget-state.ts";
 import { foldCache, NO_CACHE } from "./cache-miss.ts";
 import {
@@ -13,6 +13,15 @@ import {
   onCompactionRequested,
 } from "./compact-fold.ts";
 import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
+import {
+  onCancelled,
+  onInput,
+  onResumed,
+  onTaken,
+  placed,
+  spentSince,
+  withMedia,
+} from "./fold-input.ts";
 import { onNotice, onUpdated } from "./fold-settings.ts";
 import { mediaBytes } from "./media.ts";
 import { isOutputFailure } from "./output.ts";
@@ -23,23 +32,12 @@ import {
   NOTHING_UNPROVEN,
   type OpenTool,
   type OpenTurn,
-  type Queued,
-  type Spent,
   type State,
   withTurn,
 } from "./state.ts";
 
 /** How many submission ids are remembered to answer a repeated call alike. */
 const SUBMISSIONS_KEPT = 100;
-
-const spentSince = (at: number): Spent => ({
-  since: at,
-  calls: 0,
-  prompt_tokens: 0,
-  billed: NO_USAGE,
-  cost_usd: 0,
-  estimated: false,
-});
 
 /** The state of a session that is being created by `row`. */
 export function begin(row: RowOf<"session.created">): State {
@@ -150,143 +148,6 @@ function remember(state: State, row: Row): State {
   if (submission === undefined || state.submissions.some(([id]) => id === submission)) return state;
   const kept = state.submissions.slice(1 - SUBMISSIONS_KEPT);
   return { ...state, submissions: [...kept, [submission, row.seq]] };
-}
-
-/** A toolset whose definitions stand in the row `seq` if they stood in the row itself. */
-const placed = ({ list, ...toolset }: Toolset, seq: number): Toolset =>
-  list ? { ...toolset, seq } : toolset;
-
-/** Opens a turn with the input `from.seq`, at the row `row`. */
-function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
-  const turn: OpenTurn = {
-    turn: from.seq,
-    began_at: row.at,
-    status: "running",
-    inputs: [from.seq],
-    input: { seq: from.seq, hash: from.hash, media: from.media, detached: from.detached },
-    options: from.options,
-    limits: from.limits,
-    settings: { ...state.settings, ...from.settings },
-    cache_ttl: state.cache_ttl,
-    noticed: [],
-    n: 0,
-    calls: 0,
-    cuts: 0,
-    pauses: 0,
-    asked_again: false,
-    step: FIRST_STEP,
-    last: null,
-    tools: [],
-    results: false,
-    stripped: false,
-    compacted: [],
-    dropped: false,
-    fatal: null,
-    spent: spentSince(row.at),
-  };
-  // The first turn opens the first epoch; any other epoch is opened by a `context.cut`.
-  const epoch = state.epoch ?? {
-    seq: row.seq,
-    model: state.config.model,
-    facts: state.facts,
-    base: from.options.toolset,
-    active: from.options.toolset.tools,
-    defined: from.options.toolset.tools,
-    offered: from.options.toolset,
-    accepted: false,
-    unaccepted_change: false,
-  };
-  const inputs = repeats ? state.context.inputs : [...state.context.inputs, from.seq];
-  return { ...state, turns: state.turns + 1, turn, epoch, context: { ...state.context, inputs } };
-}
-
-function changed(state: State, change: ToolChange | undefined, toolset: Toolset): State {
-  if (!change || !state.epoch) return state;
-  const active = { ...state.epoch.active };
-  const defined = { ...state.epoch.defined };
-  for (const name of change.removed) delete active[name];
-  for (const name of change.added) {
-    active[name] = toolset.tools[name] ?? "";
-    defined[name] = active[name];
-  }
-  const offered = toolset;
-  return { ...state, epoch: { ...state.epoch, active, defined, offered, unaccepted_change: true } };
-}
-
-function onInput(before: State, row: RowOf<"input">): State {
-  const { content, start, hash, limits, replay, repeats, detached, tool_change } = row.body;
-  const { settings, ...options } = row.body.options;
-  const toolset = placed(options.toolset, row.seq);
-  const media = repeats === undefined ? mediaBytes(content) : 0;
-  const waits = start !== "now";
-  const state = withMedia(before, media, waits ? 0 : media);
-  const placedOptions = { ...options, toolset };
-  const waiting = {
-    seq: row.seq,
-    at: row.at,
-    hash,
-    limits,
-    options: placedOptions,
-    settings: (row.body.resumes && before.last?.settings) || placedSettings(settings, row.seq),
-    replay: replay ?? false,
-    media,
-    detached: detached ?? false,
-  };
-  if (waits) return { ...state, queue: [...state.queue, { ...waiting, start }] };
-  const next = opened(state, { ...waiting, start: "queued" }, row, repeats !== undefined);
-  return changed(next, tool_change, toolset);
-}
-
-/** What waits counts in the context's media as well, but is appended only when it is taken. */
-function withMedia(state: State, bytes: number, appended: number): State {
-  if (bytes === 0 && appended === 0) return state;
-  const { media, media_appended } = state.context;
-  const context = {
-    ...state.context,
-    media: media + bytes,
-    media_appended: media_appended + appended,
-  };
-  return { ...state, context };
-}
-
-function onCancelled(state: State, input: number): State {
-  const bytes = state.queue.find((one) => one.seq === input)?.media ?? 0;
-  const queue = state.queue.filter((one) => one.seq !== input);
-  return withMedia({ ...state, queue }, -bytes, 0);
-}
-
-function onTaken(state: State, row: RowOf<"input.taken">): State {
-  const { input, as, limits, tool_change } = row.body;
-  const queued = state.queue.find((one) => one.seq === input);
-  if (!queued) return state;
-  const queue = state.queue.filter((one) => one.seq !== input);
-  const next = withMedia({ ...state, queue }, 0, queued.media);
-  if (as === "start") {
-    const turn = opened(next, { ...queued, limits }, row, false);
-    return changed(turn, tool_change, queued.options.toolset);
-  }
-  const context = { ...next.context, inputs: [...next.context.inputs, input] };
-  return withTurn({ ...next, context }, (turn) => ({
-    ...turn,
-    inputs: [...turn.inputs, input],
-    calls: 0,
-  }));
-}
-
-function onResumed(state: State, row: RowOf<"turn.resumed">): State {
-  const { options, limits, tool_change } = row.body;
-  const toolset = placed(options.toolset, row.seq);
-  const next = withTurn(state, (turn) => ({
-    ...turn,
-    status: "running",
-    options: { ...options, toolset },
-    limits,
-    calls: 0,
-    cuts: 0,
-    pauses: 0,
-    asked_again: false,
-  }));
-  return changed(next, tool_change, toolset);
 }
 
 /** An open tool call changed. */

@@ -1,7 +1,7 @@
 /**
- * Runs the session's own tools. An `atomic` tool's writes and its result are one transaction, so a
- * crash undoes both and it runs again; a `once` tool is noted on disk before it starts, and is
- * never started twice.
+ * Runs the session's own tools. An `atomic` tool's writes and its result are one synchronous step,
+ * which the platform commits as a whole, so a crash undoes both and it runs again; a `once` tool is
+ * noted on disk before it starts, and is never started twice.
  */
 import { createHash } from "node:crypto";
 import type { GuardedRequester } from "../net/request.ts";
@@ -108,7 +108,10 @@ export class ToolRunner {
     return confirmed ?? log.rowOf("block.tool", open.seq)?.body.block.input;
   }
 
-  /** Nothing is awaited between the first write and the row, or the crash of one would lose both. */
+  /**
+   * A tool that throws leaves nothing of what it wrote. Nothing is awaited between its first write and
+   * the row of its result, or a crash could keep the one without the other.
+   */
   #runAtomic(
     open: OpenTool,
     workspace: Workspace,

@@ -11,12 +11,10 @@ import { isAhead, parseCursor } from "../shared/cursor.ts";
 import { sessionId } from "../shared/ids.ts";
 import { type LoggedPlace, writeLine } from "../shared/log-line.ts";
 import type { SessionConfig } from "../shared/rows.ts";
-import { FULL_BYTES } from "../shared/storage-limit.ts";
-import type { Surroundings } from "./admission.ts";
 import { admit, admitDeletion } from "./admit.ts";
 import { Alarm } from "./alarm.ts";
 import { lostFact } from "./answer.ts";
-import { assemble, namesOf, type Parts } from "./assemble.ts";
+import { assemble, namesOf, type Parts, surroundingsOf } from "./assemble.ts";
 import type { CreateAnswer, SessionCalls } from "./calls.ts";
 import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
 import { isScheduled } from "./compact.ts";
@@ -34,7 +32,6 @@ import { owedEntries, summaryOf } from "./outbox.ts";
 import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
 import { addLostTools } from "./run-tools.ts";
 import { type SearchAsked, type SearchPage, searchLog } from "./search.ts";
-import { settledCall } from "./settled.ts";
 import { Staging } from "./staging.ts";
 import { Store } from "./store.ts";
 import { type TurnInfo, type TurnSummary, turnInfo, turnList } from "./turns.ts";
@@ -134,7 +131,11 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
     const draft = parts.store.draft();
     const first = draft.next;
-    const admission = admit(draft, submission, this.#surroundings(parts));
+    const admission = admit(
+      draft,
+      submission,
+      surroundingsOf(parts, this.#followers, this.ctx.storage.sql),
+    );
     if (admission.kind === "refused") return refusal(admission.refusal);
     if (admission.kind === "same") {
       // It writes no row that could carry its id.
@@ -246,7 +247,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const parts = this.#live;
     if (!parts) return this.#removedBy(submission);
     const draft = parts.store.draft();
-    admitDeletion(draft, submission, this.#surroundings(parts));
+    admitDeletion(draft, submission, surroundingsOf(parts, this.#followers, this.ctx.storage.sql));
     this.#commit(draft);
     parts.loop.abort();
     this.#followers.closeAll(CLOSE_DELETED, "deleted");
@@ -315,19 +316,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   #place(): LoggedPlace {
     const { account, session } = namesOf(this.ctx);
     return { account, session: sessionId(session) };
-  }
-
-  #surroundings({ store, loop }: Parts): Surroundings {
-    return {
-      cut: (draft) => loop.cut(draft),
-      settled: (tool) => settledCall(store.log, tool),
-      read: (input) => {
-        const submission = store.state.submissions.find(([, seq]) => seq === input)?.[0];
-        return submission !== undefined && this.#followers.reads(submission);
-      },
-      full: this.ctx.storage.sql.databaseSize > FULL_BYTES,
-      isInput: (seq) => store.log.rowOf("input", seq) !== null,
-    };
   }
 
   #commit(draft: Draft): void {

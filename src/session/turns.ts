@@ -1,6 +1,7 @@
 /** What became of a turn: read from its rows, whether it waits, runs or is over. */
-import { eventsOf } from "../shared/row-events.ts";
+
 import { isOutcome, type TurnFailure, type TurnResult } from "../shared/events.ts";
+import { eventsOf } from "../shared/row-events.ts";
 import type { OutcomeBody, RowOf } from "../shared/rows.ts";
 import type { Log } from "./log.ts";
 import type { Store } from "./store.ts";

@@ -1,7 +1,8 @@
 /** The view of a session at a place in its log, without reading the log from its start. */
-import { eventsOf } from "../shared/row-events.ts";
+
 import type { ToolCall } from "../shared/events.ts";
 import { inputId, turnId } from "../shared/ids.ts";
+import { eventsOf } from "../shared/row-events.ts";
 import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
 import type { Log, MessageOutline } from "./log.ts";

@@ -16,7 +16,6 @@ import { held, reached, toolset, useSessions } from "../support/sessions.ts";
 const sessions = useSessions();
 const { talk, last, said } = conversation(sessions);
 const A = toolset("a");
-const _B = toolset("b");
 
 test("a context above the threshold is compacted before the next turn's first call", async () => {
   const session = await sessions.create({ model: API });

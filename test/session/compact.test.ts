@@ -23,7 +23,6 @@ import { held, reached, toolset, useSessions } from "../support/sessions.ts";
 const sessions = useSessions();
 const { talk, last, said } = conversation(sessions);
 const A = toolset("a");
-const _B = toolset("b");
 
 const betas = () => sessions.requests.at(-1)?.headers["anthropic-beta"] ?? "";
 

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { type Config, readConfig, VARIABLES, type VariableName, type Variables } from "../../src/shared/config.ts";
+import {
+  type Config,
+  readConfig,
+  VARIABLES,
+  type VariableName,
+  type Variables,
+} from "../../src/shared/config.ts";
 
 function configOf(env: Variables): Config {
   const result = readConfig(env);

@@ -7,7 +7,14 @@ import type { InlineEncoder } from "../../http/run.ts";
 import type { Accepted } from "../../session/commands.ts";
 import type { ContentBlock, JsonObject, MediaSource } from "../../shared/content.ts";
 import { parseCursor } from "../../shared/cursor.ts";
-import { type Event, isOutcome, type OutcomeEvent, outputEvent, previewEvent, type TurnResult } from "../../shared/events.ts";
+import {
+  type Event,
+  isOutcome,
+  type OutcomeEvent,
+  outputEvent,
+  previewEvent,
+  type TurnResult,
+} from "../../shared/events.ts";
 import { turnId } from "../../shared/ids.ts";
 import type { Row } from "../../shared/rows.ts";
 
