@@ -15,9 +15,9 @@ matrix("two parallel client tools", { attached: 73, alone: 54 }, () => ({
   },
 }));
 
-const STEPS = 3;
+const STEPS = 5;
 
-matrix("a round of three steps", { attached: 94, alone: 69 }, () => ({
+matrix("a round of five steps", { attached: 152, alone: 111 }, () => ({
   answer(asked) {
     const step = asked === "Count" ? 1 : Number(asked) + 1;
     return step < STEPS ? toolUse("count", { step }) : text(`Counted to ${step}.`);
