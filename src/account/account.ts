@@ -61,7 +61,10 @@ export interface SessionPage {
 type FinalFigures = Pick<
   SessionSummary,
   "surface" | "model" | "turn_count" | "usage" | "cost_usd" | "created_at"
->;
+> & {
+  /** The one that deleted it. */
+  submission: string;
+};
 
 /**
  * One account: the index of its sessions and the keys that make creating one idempotent. Its name
@@ -199,9 +202,10 @@ export class Account extends DurableObject<Env> {
     return { ...page, budgets: this.#positions(this.#leases.outstanding(null), now) };
   }
 
-  /** Takes a session out of the list for good and keeps its final figures. */
+  /** Takes a session that `submission` deleted out of the list for good and keeps its final figures. */
   remove(
     session: string,
+    submission: string,
     final: SessionSummary,
     entries: readonly LedgerEntry[] = [],
   ): { kind: "removed" } {
@@ -210,7 +214,15 @@ export class Account extends DurableObject<Env> {
     if (this.#isDeleted(session)) return { kind: "removed" };
     this.#leases.remove(session);
     const { surface, model, turn_count, usage, cost_usd, created_at } = final;
-    const figures: FinalFigures = { surface, model, turn_count, usage, cost_usd, created_at };
+    const figures: FinalFigures = {
+      surface,
+      model,
+      turn_count,
+      usage,
+      cost_usd,
+      created_at,
+      submission,
+    };
     this.#sql.exec("DELETE FROM session WHERE id = ?", session);
     this.#sql.exec(
       "INSERT INTO tombstone (id, deleted_at, figures) VALUES (?, ?, ?)",
@@ -221,9 +233,10 @@ export class Account extends DurableObject<Env> {
     return { kind: "removed" };
   }
 
-  /** The session was deleted, and its figures are kept. */
-  isDeleted(session: string): boolean {
-    return this.#ready && this.#isDeleted(session);
+  /** The session was deleted by this very submission. */
+  isDeletedBy(session: string, submission: string): boolean {
+    const query = "SELECT 1 FROM tombstone WHERE id = ? AND figures ->> 'submission' = ?";
+    return this.#ready && this.#sql.exec(query, session, submission).toArray().length > 0;
   }
 
   #positions(outstanding: readonly OutstandingLease[], now: number): BudgetPosition[] {

@@ -3,7 +3,7 @@ import type { Account } from "./account.ts";
 
 type Methods = Pick<
   Account,
-  "reserve" | "report" | "lease" | "usage" | "list" | "remove" | "isDeleted"
+  "reserve" | "report" | "lease" | "usage" | "list" | "remove" | "isDeletedBy"
 >;
 
 /** The methods of an account's object, as a caller on the other side sees them. */
@@ -28,6 +28,6 @@ export function accountOf(env: Pick<Env, "ACCOUNT">, id: string): AccountClient 
     usage: (...args) => stub().usage(...args),
     list: (...args) => stub().list(...args),
     remove: (...args) => stub().remove(...args),
-    isDeleted: (...args) => stub().isDeleted(...args),
+    isDeletedBy: (...args) => stub().isDeletedBy(...args),
   };
 }

@@ -245,7 +245,8 @@ export class Session extends DurableObject<Env> implements SessionCalls {
    */
   async remove(submission: string): Promise<boolean> {
     const parts = this.#live;
-    if (!parts) return this.#removedBy(submission);
+    // Of a deletion by this very submission, the answer was lost.
+    if (!parts) return this.#parts !== null && deletionOf(this.#parts.store) === submission;
     const draft = parts.store.draft();
     admitDeletion(draft, submission, surroundingsOf(parts, this.#followers, this.ctx.storage.sql));
     this.#commit(draft);
@@ -341,13 +342,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     this.#alarm.keep(nextWake(store.state, clock.now(), outbox.owes || store.state.deleted));
   }
 
-  /** The session was deleted by this very submission, whose answer was lost. */
-  #removedBy(submission: string): boolean {
-    const store = this.#parts?.store;
-    const last = store?.log.row(store.state.seq);
-    return last?.type === "session.deleted" && last.body.submission === submission;
-  }
-
   #answer(store: Store, { accepted, cancelled }: Replayed): SubmitAnswer {
     const queued = store.state.queue.map(({ seq }) => seq);
     if (isScheduled(store.state, accepted.s)) accepted.scheduled = true;
@@ -371,10 +365,13 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   /** Gives the account the last figures; false when it could not be reached. */
   async #settleAccount(store: Store): Promise<boolean> {
     const { account, session } = namesOf(this.ctx);
+    const submission = deletionOf(store);
+    if (submission === null) return false;
     try {
       faultPoint(this.ctx, "report");
       const { entries } = owedEntries(store);
-      await accountOf(this.env, account).remove(session, summaryOf(session, store), entries);
+      const final = summaryOf(session, store);
+      await accountOf(this.env, account).remove(session, submission, final, entries);
       faultPoint(this.ctx, "reported");
       return true;
     } catch {
@@ -397,6 +394,12 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     // Nothing of the session may outlive its data in this object's memory.
     this.ctx.abort("deleted", { retryAlarm: false });
   }
+}
+
+/** The submission that deleted the session; null when it was not. */
+function deletionOf({ log, state }: Store): string | null {
+  const last = log.row(state.seq);
+  return last?.type === "session.deleted" ? last.body.submission : null;
 }
 
 const NOT_FOUND: Refusal = { code: "not_found", message: "There is no such session." };

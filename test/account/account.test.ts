@@ -28,7 +28,7 @@ function account(): TestAccount {
     usage: (...args) => client.usage(...args),
     list: (...args) => client.list(...args),
     remove: (...args) => client.remove(...args),
-    isDeleted: (...args) => client.isDeleted(...args),
+    isDeletedBy: (...args) => client.isDeletedBy(...args),
   };
 }
 
@@ -199,8 +199,8 @@ test("with 10,000 sessions, 1,000 keys and 1,000 deleted ones nothing reads more
     (object) => object.report(summary(30_000)),
     (object) => object.reserve("new", "a", id(30_001), NOW),
     (object) => object.reserve("500", "a", id(30_002), NOW),
-    (object) => object.remove(id(5_000), summary(5_000, 3)),
-    (object) => object.remove(id(20_500), summary(20_500)),
+    (object) => object.remove(id(5_000), "01HD", summary(5_000, 3)),
+    (object) => object.remove(id(20_500), "01HD", summary(20_500)),
   ];
   for (const call of calls) expect(await readBy(call)).toBeLessThanOrEqual(6);
 });
@@ -219,16 +219,17 @@ test("a removed session is not listed, and no report revives it", async () => {
   const target = account();
   await target.report(summary(1, 3));
   await target.report(summary(2, 3));
-  expect(await target.remove(id(1), summary(1, 9))).toEqual({ kind: "removed" });
+  expect(await target.remove(id(1), "01HD", summary(1, 9))).toEqual({ kind: "removed" });
   expect(await target.report(summary(1, 10))).toEqual({ kind: "deleted" });
-  expect(await target.isDeleted(id(1))).toBe(true);
-  expect(await target.isDeleted(id(2))).toBe(false);
+  expect(await target.isDeletedBy(id(1), "01HD")).toBe(true);
+  expect(await target.isDeletedBy(id(1), "01HE")).toBe(false);
+  expect(await target.isDeletedBy(id(2), "01HD")).toBe(false);
   expect(await ids(target)).toEqual([id(2)]);
 });
 
 test("a session can be removed before it was ever reported", async () => {
   const target = account();
-  await target.remove(id(1), summary(1, 2));
+  await target.remove(id(1), "01HD", summary(1, 2));
   expect(await target.report(summary(1, 1))).toEqual({ kind: "deleted" });
   expect(await ids(target)).toEqual([]);
 });
@@ -236,8 +237,8 @@ test("a session can be removed before it was ever reported", async () => {
 test("a tombstone keeps the final figures and nothing that a user wrote", async () => {
   const target = account();
   await target.report(summary(1, 3));
-  await target.remove(id(1), summary(1, 9, { title: "secret", cost_usd: 4.5 }));
-  await target.remove(id(1), summary(1, 9, { cost_usd: 99 }));
+  await target.remove(id(1), "01HD", summary(1, 9, { title: "secret", cost_usd: 4.5 }));
+  await target.remove(id(1), "01HD", summary(1, 9, { cost_usd: 99 }));
   const rows = await inside(target, (_, sql) =>
     sql.exec("SELECT id, figures FROM tombstone").toArray(),
   );
@@ -250,6 +251,7 @@ test("a tombstone keeps the final figures and nothing that a user wrote", async 
     usage: summary(1).usage,
     cost_usd: 4.5,
     created_at: NOW,
+    submission: "01HD",
   });
 });
 

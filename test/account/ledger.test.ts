@@ -183,8 +183,8 @@ test("days that are over are added up once, and what is reported of them late is
 test("deleting a session refunds nothing, and its last figures are counted", async () => {
   const { client } = await account({ CLAUDE_MAX_COST_PER_USER: "5" });
   await client.report(summary(1, 1), [entry(1)]);
-  await client.remove(id(1), summary(1, 3), [entry(3)]);
-  await client.remove(id(1), summary(1, 3), [entry(3)]);
+  await client.remove(id(1), "01HD", summary(1, 3), [entry(3)]);
+  await client.remove(id(1), "01HD", summary(1, 3), [entry(3)]);
   await client.report(summary(1, 2), [entry(2)]);
   const { rows, budgets } = await client.usage(query("session"));
   expect(rows).toMatchObject([{ key: id(1), calls: 3, cost: 0.75 }]);
@@ -280,7 +280,7 @@ test("a session that died with a lease counts as having spent it, until it says 
 test("a deleted session holds no lease, and gets none", async () => {
   const { client } = await account({ BUDGET_DAY_USD: "4" });
   await client.lease(summary(1, 1), [entry(1)], ASKED);
-  await client.remove(id(1), summary(1, 2), [entry(2)]);
+  await client.remove(id(1), "01HD", summary(1, 2), [entry(2)]);
   expect((await client.usage(query("day"))).budgets[0]).toMatchObject({
     spent_usd: 0.5,
     leased_usd: 0,

@@ -2,7 +2,8 @@
  * What is left of a session for a client: nothing. Each route answers 404 for one that is being
  * deleted, was deleted, or never was, and asking makes nothing: no table, no alarm.
  */
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGate } from "../../src/standin/gate.ts";
@@ -163,6 +164,30 @@ test("a session that is being deleted, and once it is", async () => {
   await checkNowhere(session);
   expect((await get(ticket)).status).toBe(401);
   expect(await left(session)).toEqual(NOTHING);
+});
+
+test("a second deletion whose first call is cut off is still not the one that deleted", async () => {
+  // The Worker waits before it calls again.
+  clock.restore();
+  const session = await newSession();
+  let cuts = 1;
+  const getByName = (name: string) => {
+    const stub = env.SESSION.getByName(name);
+    if (cuts === 0) return stub;
+    cuts -= 1;
+    return { ...stub, remove: () => Promise.reject(new Error("the object ends")) };
+  };
+  const cutOff = () =>
+    worker.fetch(
+      new Request(`http://localhost${session}`, { method: "DELETE" }),
+      // Of a namespace the Worker uses `getByName` alone.
+      { ...env, SESSION: { getByName } as unknown as typeof env.SESSION },
+      createExecutionContext(),
+    );
+  expect((await cutOff()).status).toBe(200);
+  cuts = 1;
+  expect((await cutOff()).status).toBe(404);
+  expect(cuts).toBe(0);
 });
 
 /** A session whose turn is in the middle of its answer. */

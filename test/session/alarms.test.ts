@@ -8,9 +8,13 @@ import { createGate } from "../../src/standin/gate.ts";
 import { holdAt, insertAt, PING, reply, text, thinking } from "../../src/standin/replies.ts";
 import { countBilled } from "../support/billed.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
+import { home } from "../support/home.ts";
 import { held, reached, runAlarm, type TestSession, useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();
+/** As long as an alarm is held while work goes on. */
+const HELD_MS = 10 * 60_000;
+
 let clock: FakeClock;
 beforeEach(() => {
   clock = new FakeClock(FAR_FUTURE);
@@ -54,7 +58,10 @@ test("an alarm is held while a long turn goes on, so that the turn costs no more
   sessions.script(reply({ blocks: [text("at last")], acts }));
   const sent = await session.send("take your time");
   await session.reader.detach();
+  const holds = clock.nextTimer(HELD_MS);
   const fired = runAlarm(session);
+  await holds;
+  await home();
   for (const gate of pauses) {
     await reached(gate);
     expect(await alarm(session), "an alarm besides the one that is held").toBeNull();

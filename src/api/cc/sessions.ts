@@ -215,7 +215,7 @@ export async function deleteSession(c: HttpContext): Promise<Response> {
     calls += 1;
     if (await session.remove(submission)) return true;
     // The object may have died over an earlier call, and its alarm have removed the data since.
-    return calls > 1 && accountOf(c.env, c.get("account")).isDeleted(ulid);
+    return calls > 1 && accountOf(c.env, c.get("account")).isDeletedBy(ulid, submission);
   });
   return removed ? c.json({ id, deleted: true }) : respond(c, notFound("Session"));
 }

@@ -67,7 +67,7 @@ test("a model without a price is counted in tokens, and never free", async () =>
   const figures = { day, seq: 2, calls: 1, turns: 1, usage, estimated_usd: 0 };
   const account = accountOf(env, await accountId(DEFAULT_ACCOUNT));
   const path = await newSession();
-  await account.remove(idOf(path).replace("sess_", ""), await listed(account), [
+  await account.remove(idOf(path).replace("sess_", ""), "01HD", await listed(account), [
     { ...figures, model: "priced-and-not", cost_usd: 0.5, unpriced_calls: 0 },
     { ...figures, model: "unheard-of", cost_usd: 0, unpriced_calls: 1 },
   ]);
