@@ -112,6 +112,7 @@ export class Client {
 
   /** Posts to a route that runs the model. */
   async post(route: Route, body: JsonObject, key?: string): Promise<Posted> {
+    this.#faults.asks();
     const path = `${this.path}/${route}`;
     const more = key === undefined ? {} : { key };
     if (this.mode === "alone") {
@@ -179,6 +180,7 @@ export class Client {
       key?: string | undefined;
     } = {},
   ): Promise<JsonObject> {
+    this.#faults.asks();
     const sent = method === "GET" || !key ? headers : { "idempotency-key": key, ...headers };
     const response = await this.platform.attend(send(method, path, body, sent));
     const answer = await this.platform.attend(response.json<JsonObject>());
@@ -196,6 +198,7 @@ export class Client {
 
   /** Uploads a new file that no Worker holds, and again as long as the session was lost over it. */
   async upload(path: string, content: string): Promise<void> {
+    this.#faults.asks();
     for (;;) {
       const headers = { "content-type": "application/octet-stream" };
       const url = `${this.path}/files/${path}`;

@@ -24,6 +24,16 @@ export type Point =
 export interface Place {
   point: Point;
   nth: number;
+  /** How far the script and the log were. An end of the object does not change it. */
+  step: number;
+  /** The `nth` of the step, by which a place is known where the object was ended before. */
+  within: number;
+}
+
+/** A place at which the object is ended, and so many points after it has come back once more; 0 for never. */
+export interface Visit {
+  at: Place;
+  again: number;
 }
 
 export const placeName = ({ point, nth }: Place): string => `${point}[${nth}]`;
@@ -51,15 +61,13 @@ export type Rest =
   | "idle";
 
 export interface FaultOptions {
-  /** Where to end the object; null for nowhere. */
-  at: Place | null;
-  /** So many points after it has come back it is ended once more; 0 for never. */
-  again: number;
+  /** Where to end the object, in the order of their steps. */
+  visits: readonly Visit[];
   /** Names of the objects of earlier runs. */
   others: ReadonlySet<string>;
   /** Every so many statements that change files there is a place; 0 for none. */
   writes: number;
-  /** At `at`, which is a `write`, the disk fails instead. */
+  /** At the one place, which is a `write`, the disk fails instead. */
   fails: boolean;
   /** Files change only in the step that writes how a tool call has ended. */
   atomic: boolean;
@@ -67,7 +75,7 @@ export interface FaultOptions {
   onCrash: () => void;
 }
 
-/** Watches the session object of one run: counts the places it comes to, and ends it at one. */
+/** Watches the session object of one run: counts the places it comes to, and ends it at some. */
 export class Faults {
   /** All places in the order in which they were reached. */
   readonly places: Place[] = [];
@@ -80,6 +88,8 @@ export class Faults {
   failed: number | null = null;
   /** How often the object was ended. */
   crashes = 0;
+  /** The visits at which it was. */
+  readonly visited: Visit[] = [];
   /** An alarm is being handled. */
   handlesAlarm = false;
   /** The object has come back, and its session is deleted. */
@@ -88,6 +98,7 @@ export class Faults {
   erased: { rows: Row[]; unended: unknown[] } | null = null;
   readonly #options: FaultOptions;
   readonly #counts = new Map<Point, number>();
+  readonly #within = new Map<string, number>();
   readonly #objects = new Map<SqlStorage, DurableObjectState>();
   #newest: DurableObjectState | null = null;
   #writes = 0;
@@ -96,7 +107,14 @@ export class Faults {
   #rest: Rest = "idle";
   /** Commits that are not on disk yet, and reports without an answer. */
   #open = 0;
-  #sinceCrash = 0;
+  /** Visits that are over, or were not come to. */
+  #passed = 0;
+  /** So many points from now the object is ended once more; 0 for never. */
+  #again = 0;
+  /** Requests of the client. */
+  #asked = 0;
+  /** Rows that no lost attempt adds. */
+  #rows = 0;
   #events = 0;
 
   constructor(options: FaultOptions) {
@@ -134,6 +152,11 @@ export class Faults {
     this.#stopped = true;
   }
 
+  /** The client asks for something. */
+  asks(): void {
+    this.#asked += 1;
+  }
+
   /** An object has come to a point that the session itself does not know. */
   reach(object: DurableObjectState, point: "upload" | "sent"): void {
     if (!this.#stopped) this.#reach(object, point);
@@ -146,20 +169,43 @@ export class Faults {
     if (this.#object !== name) return;
     this.#meet(object);
     this.#note(object, point);
-    const nth = this.#counts.get(point) ?? 0;
-    this.#counts.set(point, nth + 1);
-    this.places.push({ point, nth });
-    if (this.crashes > 0) this.#sinceCrash += 1;
-    const { at, again } = this.#options;
-    const first = this.crashes === 0 && at?.point === point && at.nth === nth;
-    if (first && this.#options.fails) {
+    const place = this.#place(point);
+    this.places.push(place);
+    if (this.#again > 0) {
+      this.#again -= 1;
+      if (this.#again === 0) this.#crash(object, point);
+    } else {
+      this.#visit(object, place);
+    }
+    // What the object does next itself, for a reason that would be printed.
+    if (point === "erased") object.abort(REASON);
+  }
+
+  #place(point: Point): Place {
+    const step = this.#asked * STEPS_OF_A_REQUEST + this.#rows;
+    const nth = countOf(this.#counts, point);
+    return { point, nth, step, within: countOf(this.#within, `${step} ${point}`) };
+  }
+
+  /** Ends the object if this is the next of its places, or lets its disk fail. */
+  #visit(object: DurableObjectState, { point, nth, step, within }: Place): void {
+    const { visits, fails } = this.#options;
+    // What lies behind is not come to any more.
+    while (this.crashes > 0 && (visits[this.#passed]?.at.step ?? step) < step) this.#passed += 1;
+    const visit = visits[this.#passed];
+    if (visit?.at.point !== point) return;
+    const { at } = visit;
+    // Until the object is ended for the first time a run is as the undisturbed one.
+    const isDue = this.crashes === 0 ? at.nth === nth : at.step === step && at.within === within;
+    if (!isDue) return;
+    this.#passed += 1;
+    if (fails) {
       this.failed = rowsOf(object.storage.sql, "tool.ended");
       throw new Error(DISK_FAILS);
     }
-    const second = this.crashes === 1 && this.#sinceCrash === again;
-    if (first || second) this.#crash(object, point);
-    // What the object does next itself, for a reason that would be printed.
-    if (point === "erased") object.abort(REASON);
+    this.visited.push(visit);
+    this.#again = visit.again;
+    this.#crash(object, point);
   }
 
   /** The object lives, and its writes are seen from now on. */
@@ -200,6 +246,7 @@ export class Faults {
     if (point === "request") this.#events = 0;
     if (point === "event") this.#events += 1;
     if (point !== "commit" && point !== "wake") return;
+    this.#rows = lastingRows(object.storage.sql);
     if (this.#options.atomic) this.#noteFiles(object.storage.sql);
     const state = Store.open(object.storage.sql)?.state;
     const action = state ? next(state, clock.now()).do : "nothing";
@@ -236,6 +283,22 @@ export class Faults {
     );
   }
 }
+
+/** More than a log of these tests has rows. */
+const STEPS_OF_A_REQUEST = 10_000;
+
+/** How often a key was there before, which is counted. */
+function countOf<K>(counts: Map<K, number>, key: K): number {
+  const count = counts.get(key) ?? 0;
+  counts.set(key, count + 1);
+  return count;
+}
+
+/** Rows that no lost attempt adds. */
+const lastingRows = (sql: SqlStorage): number => sql.exec<{ n: number }>(LASTING).one().n;
+
+const LASTING = `SELECT count(*) AS n FROM log
+  WHERE type NOT IN ('call.started', 'call.ended', 'failure', 'turn.resumed')`;
 
 /** How many rows of a type there are. */
 const rowsOf = (sql: SqlStorage, type: RowType): number =>

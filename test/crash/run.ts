@@ -7,7 +7,7 @@ import { checkAlways, checkErased, checkSession, type Finished, removeSession } 
 import { Client, type Mode } from "./client.ts";
 import { RunClock } from "./clock.ts";
 import { keepCode } from "./code.ts";
-import { Faults, type Place, type Point } from "./faults.ts";
+import { Faults, type Point, type Visit } from "./faults.ts";
 import { type Answering, answering, dropHolds } from "./model.ts";
 import { dialFirst } from "./order.ts";
 import { Platform } from "./platform.ts";
@@ -56,11 +56,9 @@ export interface Ran {
 }
 
 export interface Ending {
-  /** Where the object is ended; null for nowhere. */
-  at: Place | null;
-  /** So many points after it has come back it is ended once more; 0 for never. */
-  again?: number;
-  /** At `at` the disk fails instead. */
+  /** Where the object is ended; nowhere if there are none. */
+  visits: readonly Visit[];
+  /** At the one place the disk fails instead. */
   fails?: boolean;
 }
 
@@ -85,9 +83,9 @@ async function run(script: Script, mode: Mode, ending: Ending): Promise<Ran> {
     clock.drop();
     dropHolds();
   };
-  const { at, again = 0, fails = false } = ending;
+  const { visits, fails = false } = ending;
   const { writes = 0, atomic = false } = script;
-  const faults = new Faults({ at, again, others, onCrash, writes, fails, atomic });
+  const faults = new Faults({ visits, others, onCrash, writes, fails, atomic });
   const orderly = dialFirst(() => faults.crashes === 0);
   const unwatched = watchCalls((object, point) => faults.reach(object, point));
   const platform = new Platform(faults, clock, mode === "alone");
