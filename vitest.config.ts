@@ -1,6 +1,26 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
+/**
+ * These change what all of an isolate shares: the platform's own classes, and the Worker's variables.
+ * So each of them has an isolate of its own, into which the whole program is loaded anew.
+ */
+const ALONE = [
+  "test/crash/**/*.test.ts",
+  "test/session/budget-race.test.ts",
+  "test/session/compact-idle.test.ts",
+];
+
+const inWorkerd = () =>
+  cloudflareTest({
+    wrangler: { configPath: "./wrangler.toml" },
+    // The workerd inside the test plugin is older than the one `wrangler dev` brings.
+    miniflare: {
+      compatibilityDate: "2026-09-18",
+      bindings: { ALLOW_ANONYMOUS: "true", STANDIN: "true" },
+    },
+  });
+
 export default defineConfig({
   test: {
     // Vitest leaves one core to itself; it needs little of it.
@@ -9,18 +29,20 @@ export default defineConfig({
     onConsoleLog: (log) => !/^\{"event":"(turn|failure)"/.test(log),
     projects: [
       {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            // The workerd inside the test plugin is older than the one `wrangler dev` brings.
-            miniflare: {
-              compatibilityDate: "2026-09-18",
-              bindings: { ALLOW_ANONYMOUS: "true", STANDIN: "true" },
-            },
-          }),
-        ],
+        plugins: [inWorkerd()],
         define: { FAULT_POINTS: "true" },
-        test: { name: "workerd", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**"] },
+        test: {
+          name: "workerd",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/e2e/**", ...ALONE],
+          isolate: false,
+          setupFiles: ["test/support/each-file.ts"],
+        },
+      },
+      {
+        plugins: [inWorkerd()],
+        define: { FAULT_POINTS: "true" },
+        test: { name: "alone", include: ALONE },
       },
       {
         test: {

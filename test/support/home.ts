@@ -5,11 +5,15 @@
  */
 const waiting: (() => void)[] = [];
 
-/** Begins in the context of the caller, which is home from now on; the result ends it. */
-export function beHome(): () => void {
+/**
+ * Begins in the context of the caller, which is home from now on; the result ends it.
+ *
+ * @param everyMs how soon one who comes home is let in
+ */
+export function beHome(everyMs = 1): () => void {
   const timer = setInterval(() => {
     for (const resolve of waiting.splice(0)) resolve();
-  }, 1);
+  }, everyMs);
   return () => clearInterval(timer);
 }
 
