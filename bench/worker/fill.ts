@@ -17,6 +17,7 @@ const NOBODY = {
   read: () => true,
   isInput: () => false,
   full: false,
+  compactAt: 0,
 };
 /** So many that no turn reaches it. */
 const LIMITS = { plain: 1_000_000, tools: 1_000_000 };

@@ -276,7 +276,7 @@ const ABOUT_TOOL_CHANGES =
 
 /** What the API says of its own tools, or a gateway that knows tools with a schema only. */
 const ABOUT_SERVER_TOOLS =
-  /web[_ -]?search|code[_ -]?execution|server[_ -]?tool|tools\.\d+\S*input_schema\S* .*(required|missing)/i;
+  /web[_ -]?search|code[_ -]?execution|server[_ -]?tool|container_upload|tools\.\d+\S*input_schema\S* .*(required|missing)/i;
 
 const ABOUT_CONTAINER = /\bcontainer\b/i;
 

@@ -20,6 +20,8 @@ export interface Surroundings {
   read: (submission: number) => boolean;
   /** The session's storage takes no further messages. */
   full: boolean;
+  /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
+  compactAt: number;
   /** The row is an input. */
   isInput: (seq: number) => boolean;
 }
@@ -45,10 +47,6 @@ export type Admission =
   | { kind: "refused"; refusal: Refusal };
 
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
-
-/** A turn that ended before its answer: the same message again asks for the rest of it. */
-export const stopsShort = ({ outcome }: NonNullable<State["last"]>): boolean =>
-  outcome === "failed" || outcome === "budget_reached";
 
 export const submitted = ({ submission, key }: Submission) => ({
   submission,

@@ -10,14 +10,14 @@ import {
   refused,
   type SettledCall,
   type Surroundings,
-  stopsShort,
   submitted,
 } from "./admission.ts";
 import type { Confirmation, Submission } from "./commands.ts";
+import { addCutOf } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
-import { cutFact, planEpoch, planResumed } from "./epoch.ts";
+import { planEpoch, planResumed } from "./epoch.ts";
 import { endTurn, ledgeResult } from "./settle.ts";
-import type { OpenTool, OpenTurn, State } from "./state.ts";
+import { type OpenTool, type OpenTurn, type State, stopsShort } from "./state.ts";
 
 export function admitResults(
   draft: Draft,
@@ -45,7 +45,7 @@ export function admitResults(
   if (!turn || taken.length === 0) {
     const again = failedAfter(state, submission, answered);
     return again
-      ? continueFailed(draft, submission, command)
+      ? continueFailed(draft, submission, command, around)
       : answeredBefore(state, answered, command.hash);
   }
   const full = mediaRefusal(
@@ -113,6 +113,7 @@ function continueFailed(
   draft: Draft,
   submission: Submission,
   command: CommandOf<"results">,
+  around: Surroundings,
 ): Admission {
   const { last } = draft.state;
   const options = optionsOf(draft.state, command.options, last?.options ?? null);
@@ -134,7 +135,7 @@ function continueFailed(
       ...(plan.change ? { tool_change: plan.change } : {}),
     },
   });
-  if (plan.cut) draft.add(cutFact(input, plan.cut, null));
+  addCutOf(draft, plan, { turn: input, start: null }, around.compactAt);
   return { kind: "accepted", input, turn: input };
 }
 

@@ -12,16 +12,16 @@ import {
   optionsOf,
   refused,
   type Surroundings,
-  stopsShort,
   submitted,
 } from "./admission.ts";
 import { admitConfirmations, admitResults } from "./admit-answers.ts";
 import type { Submission } from "./commands.ts";
 import { dueCompaction, stopCompactions } from "./compact.ts";
+import { addCutOf } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
-import { cutFact, planEpoch } from "./epoch.ts";
+import { planEpoch } from "./epoch.ts";
 import { settleTools, stopTurn } from "./settle.ts";
-import type { State } from "./state.ts";
+import { type State, stopsShort } from "./state.ts";
 
 /** Commands that let the model go on, and so let the log grow. */
 const GOES_ON: ReadonlySet<Submission["command"]["kind"]> = new Set([
@@ -102,7 +102,7 @@ function admitInput(
   const plan = planEpoch(draft.state, fact.body.options, command.replay);
   if (plan.change) fact.body.tool_change = plan.change;
   const input = draft.add(fact);
-  if (plan.cut) draft.add(cutFact(input, plan.cut, command.replay ? input : null));
+  addCutOf(draft, plan, { turn: input, start: command.replay ? input : null }, around.compactAt);
   return { kind: "accepted", input, turn: input, ...(running ? { stops: true } : {}) };
 }
 

@@ -4,6 +4,7 @@ import type { Env } from "../env.ts";
 import { PRICES, withPrices } from "../model/prices.ts";
 import { guardedRequest } from "../net/guard.ts";
 import type { GuardedRequester } from "../net/request.ts";
+import { clock } from "../shared/clock.ts";
 import { type Config, readConfig, type Variables } from "../shared/config.ts";
 import { sessionId } from "../shared/ids.ts";
 import { FULL_BYTES } from "../shared/storage-limit.ts";
@@ -17,6 +18,7 @@ import type { Followers } from "./followers.ts";
 import { noteInstructions } from "./instructions.ts";
 import { Loop } from "./loop.ts";
 import type { MediaStore } from "./media.ts";
+import { nextWake } from "./next.ts";
 import { Outbox } from "./outbox.ts";
 import { ToolRunner } from "./run-tools.ts";
 import { settledCall } from "./settled.ts";
@@ -30,6 +32,10 @@ export interface Parts {
   tools: ToolRunner;
   files: SessionFiles;
   leases: Leases;
+  /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
+  compactAt: () => number;
+  /** After so many minutes an idle session is compacted: `COMPACT_IDLE_MINUTES`. */
+  idleMinutes: () => number;
 }
 
 export interface Surrounding {
@@ -72,20 +78,27 @@ export function assemble(store: Store, around: Surrounding): Parts {
   const leases = new Leases({ ...reported, commit });
   const rules = () => rulesOf(env());
   store.prices = () => rules().prices;
+  const compactAt = () => configured(env())?.compactAtPercent ?? 0;
+  const idleMinutes = () => configured(env())?.compactIdleMinutes ?? 0;
   const loop = new Loop({
     ...edges,
     tools,
     budget: { rules, ask: (asked) => leases.ask(asked) },
     upstream: () => upstreamOf(env()),
-    compactAt: () => compactAt(env()),
+    compactAt,
+    idleMinutes,
     hold: (step) => ctx.waitUntil(step),
   });
-  return { store, loop, outbox, tools, files, leases };
+  return { store, loop, outbox, tools, files, leases, compactAt, idleMinutes };
 }
+
+/** When the session must be woken although nobody calls: see `nextWake`. */
+export const wakeTime = ({ store, idleMinutes }: Parts, owes: boolean): number | null =>
+  nextWake(store.state, clock.now(), { owes, idleMinutes: idleMinutes() });
 
 /** What an admission asks of the rest of the session. */
 export const surroundingsOf = (
-  { store, loop }: Parts,
+  { store, loop, compactAt }: Parts,
   followers: Followers,
   sql: SqlStorage,
 ): Surroundings => ({
@@ -96,6 +109,7 @@ export const surroundingsOf = (
     return submission !== undefined && followers.reads(submission);
   },
   full: sql.databaseSize > FULL_BYTES,
+  compactAt: compactAt(),
   isInput: (seq) => store.log.rowOf("input", seq) !== null,
 });
 
@@ -115,9 +129,10 @@ function rulesOf(env: Variables): BudgetRules {
   return rules;
 }
 
-function compactAt(env: Variables): number {
+/** The configuration; null while a variable is wrong. */
+function configured(env: Variables): Config | null {
   const result = readConfig(env);
-  return result.ok ? result.config.compactAtPercent : 0;
+  return result.ok ? result.config : null;
 }
 
 /** Requests of tools, with the hosts that the configuration lets through. */

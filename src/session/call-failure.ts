@@ -80,7 +80,7 @@ export const anotherAttempt = (
  */
 function refusedEpoch(
   why: Classified,
-  { epoch, server_tools, context }: State,
+  { epoch, server_tools, ran_server_tools, context }: State,
 ): "gone" | "tools" | "server_tools" | null {
   switch (why.code) {
     case "thinking_rejected":
@@ -91,7 +91,7 @@ function refusedEpoch(
     case "tool_change_rejected":
       return epoch?.unaccepted_change ? "tools" : null;
     case "server_tool_rejected":
-      return server_tools && SERVER_TOOLS.some((name) => hasTool(epoch, name))
+      return server_tools && (ran_server_tools || SERVER_TOOLS.some((name) => hasTool(epoch, name)))
         ? "server_tools"
         : null;
     default:

@@ -58,7 +58,7 @@ function addFallback(
   draft: Draft,
   call: number,
   why: { code: string; message: string },
-  fallback: "summary" | "no_tools",
+  fallback: "summary" | "no_tools" | "part",
 ): void {
   const turn = draft.state.turn?.turn ?? 0;
   const { code, message } = why;
@@ -90,7 +90,7 @@ function textOf({ message }: AttemptEnd): { summary: string } | null {
 function compacted(
   state: State,
   { message }: AttemptEnd,
-  { request, method, epoch, plan, frame }: MadeCompaction,
+  { request, method, epoch, plan, frame, asked: { halved } }: MadeCompaction,
   summary: Pick<CompactedBody, "block" | "summary">,
   { cost_usd }: OpenCompaction,
   log: Log,
@@ -115,6 +115,7 @@ function compacted(
       ...(summary.block ? { epoch } : {}),
       ...summary,
       start: plan.start,
+      ...(halved > 0 ? { part: true as const } : {}),
       strip_thinking: method === "summary" && bound,
       ...(instructions.length > 0 ? { instructions } : {}),
       messages_before: plan.messages,
@@ -149,12 +150,17 @@ function mediaSince(rows: readonly Row[], log: Log): number {
   }, 0);
 }
 
-/** Adds the failure of a compaction's call: it is tried again, in another way, or given up. */
+/**
+ * Adds the failure of a compaction's call: it is tried again, in another way, or given up.
+ *
+ * @param divisible less could be covered
+ */
 export function addCompactionFailure(
   draft: Draft,
   attempt: AttemptEnd & { call: number },
   failed: CallFailed,
   made: MadeCompaction,
+  divisible: () => boolean,
 ): void {
   const model = draft.state.epoch?.model ?? draft.state.config.model;
   const why = classify(failed.failure, { model, at: draft.at });
@@ -164,6 +170,10 @@ export function addCompactionFailure(
   if (!compaction) return;
   if (made.method === "api" && isRefused(failed, why)) {
     addFallback(draft, attempt.call, why, "summary");
+    return;
+  }
+  if (why.code === "context_overflow" && divisible()) {
+    addFallback(draft, attempt.call, why, "part");
     return;
   }
   const { step } = compaction;

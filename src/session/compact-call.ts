@@ -7,7 +7,13 @@ import type { ModelSettings } from "../shared/settings.ts";
 import type { ToolChoice } from "../shared/tools.ts";
 import type { SizedCall, Verdict } from "./budget.ts";
 import { sizeOf } from "./budget-size.ts";
-import { type CompactionPlan, type PlannedTurn, planCompaction, textSize } from "./compact-plan.ts";
+import {
+  type CompactionPlan,
+  type PlannedCompaction,
+  type PlannedTurn,
+  planCompaction,
+  textSize,
+} from "./compact-plan.ts";
 import { withQuestion } from "./context-blocks.ts";
 import { loadMedia, type MediaStore } from "./media.ts";
 import { contextOf, frameOf } from "./prepare.ts";
@@ -29,6 +35,8 @@ export interface MadeCompaction {
   no_tools: boolean;
   epoch: number;
   plan: CompactionPlan;
+  /** What that was made of. */
+  asked: PlannedCompaction;
   /** The context that it was made of: where that begins, and the summary before it. */
   context: Pick<Context, "start" | "summary">;
   /** Characters of all that its request holds besides what is covered. */
@@ -61,11 +69,13 @@ export function prepareCompaction(
   // Without its thinking an open round of tools could not go on, so its end is waited for.
   if (method === "summary" && isOpen(state, compaction)) return { kind: "later" };
   const { source, rowAt } = contextOf(state, epoch, log);
-  const planned = planCompaction(source, {
+  const asked = {
     keep: compaction.keep,
     turn: turn && plannedTurn(store, turn),
     next: state.seq + 1,
-  });
+    halved: compaction.halved,
+  };
+  const planned = planCompaction(source, asked);
   if ("nothing" in planned) {
     if (isOpen(state, compaction)) return { kind: "later" };
     return { ...NOTHING, messages: planned.messages };
@@ -75,7 +85,7 @@ export function prepareCompaction(
   const instructions = row?.body.instructions ?? null;
   const messages =
     method === "api" ? planned.covered : withQuestion(planned.covered, question(instructions));
-  const { options, settings, cache_ttl } = manner(state);
+  const { options, settings, cache_ttl } = manner(state, compaction);
   const { no_tools } = compaction;
   const sized = decide && {
     ttl: cache_ttl,
@@ -119,6 +129,7 @@ export function prepareCompaction(
     no_tools,
     epoch: epoch.seq,
     plan: planned,
+    asked,
     context: state.context,
     frame: textSize(frame.system) + textSize(frame.tools),
   };
@@ -132,7 +143,16 @@ export function isCompactable(store: Store): boolean {
   if (!epoch) return false;
   const { source } = contextOf(state, epoch, log);
   const open = turn && plannedTurn(store, turn);
-  return !("nothing" in planCompaction(source, { keep: 0, turn: open, next: state.seq + 1 }));
+  const asked = { keep: 0, turn: open, next: state.seq + 1, halved: 0 };
+  return !("nothing" in planCompaction(source, asked));
+}
+
+/** Less of the same could be covered, up to an earlier turn. */
+export function isDivisible({ state, log }: Store, { plan, asked }: MadeCompaction): boolean {
+  if (!state.epoch) return false;
+  const { source } = contextOf(state, state.epoch, log);
+  const less = planCompaction(source, { ...asked, halved: asked.halved + 1 });
+  return !("nothing" in less) && less.start < plan.start;
 }
 
 const NOTHING = {
@@ -154,9 +174,11 @@ function plannedTurn(store: Store, { turn, last, status }: OpenTurn): PlannedTur
 }
 
 /** How the conversation is carried on: as in the turn that is open or was last, so that its cache is read. */
-function manner({ turn, last, toolset, settings, cache_ttl }: State) {
+function manner({ turn, last, toolset, settings, cache_ttl }: State, { trigger }: OpenCompaction) {
   const usual = { toolset, tool_choice: { type: "auto" as const }, parallel_tool_calls: true };
-  if (turn) return { options: turn.options, settings: turn.settings, cache_ttl: turn.cache_ttl };
+  // One that is made before a switch of models belongs to what was.
+  if (turn && trigger !== "model")
+    return { options: turn.options, settings: turn.settings, cache_ttl: turn.cache_ttl };
   return {
     options: last?.options ?? usual,
     settings: last?.settings ?? settings,

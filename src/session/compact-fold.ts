@@ -2,6 +2,7 @@
 
 import { toolCallPlace } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
+import { switchFailure } from "./compact-switch.ts";
 import {
   type Context,
   type Epoch,
@@ -22,14 +23,22 @@ export function onCompactionRequested(state: State, row: RowOf<"compaction.reque
     keep,
     method: "api",
     no_tools: false,
+    halved: 0,
     began: false,
     later: false,
     step: FIRST_STEP,
     cost_usd: 0,
   };
-  const next = { ...state, compactions: [...state.compactions, opened] };
+  const idle = { ...state.idle, since: null };
+  const next = { ...state, idle, compactions: [...state.compactions, opened] };
   if (trigger === "client") return next;
-  return withTurn(next, (turn) => ({ ...turn, compacted: [...turn.compacted, trigger] }));
+  const { config, facts } = state;
+  const switches = trigger === "model" ? { switches: { model: config.model, facts } } : {};
+  return withTurn(next, (turn) => ({
+    ...turn,
+    ...switches,
+    compacted: [...turn.compacted, trigger],
+  }));
 }
 
 /** The compaction with this request, changed. */
@@ -84,6 +93,7 @@ export function onCompactionFailure(state: State, { body }: RowOf<"failure">): S
   const tried = state.compactions.find(({ began }) => began);
   if (!tried) return state;
   return withCompaction(state, tried.seq, (one) => {
+    if (fallback === "part") return { ...one, halved: one.halved + 1, step: FIRST_STEP };
     if (fallback) {
       const no_tools = fallback === "no_tools";
       return { ...one, method: "summary" as const, no_tools, step: FIRST_STEP };
@@ -97,11 +107,15 @@ export const onCompactionDeferred = (state: State, { body }: RowOf<"compaction.d
   withCompaction(state, body.request, (one) => ({ ...one, later: true, began: false }));
 
 export function onCompactionEnded(state: State, { body }: RowOf<"compaction.ended">): State {
-  return without(state, body.request);
+  const ended = state.compactions.find((one) => one.seq === body.request);
+  const next = without(state, body.request);
+  if (ended?.trigger !== "model") return next;
+  return withTurn(next, (turn) => ({ ...turn, fatal: turn.fatal ?? switchFailure(turn, body) }));
 }
 
 export function onCompacted(before: State, row: RowOf<"context.compacted">): State {
-  const { request, method, start, epoch = null, tokens_after, media, instructions = [] } = row.body;
+  const { request, method, start, epoch = null, tokens_after, media } = row.body;
+  const { instructions = [], part = false } = row.body;
   const done = before.compactions.find((one) => one.seq === request);
   const state = without(before, request);
   const waiting = state.queue.reduce((bytes, one) => bytes + one.media, 0);
@@ -117,14 +131,21 @@ export function onCompacted(before: State, row: RowOf<"context.compacted">): Sta
   const next: State = {
     ...state,
     context,
+    idle: { ...state.idle, left: tokens_after },
     epoch: method === "api" ? state.epoch : renewed(state.epoch, row.seq),
     instruction: givenAgain(state.instruction, instructions, row.seq),
     // A message that failed is a part of the summary now, and its repetition a new message.
     last: state.last && (state.turn ? state.last : { ...state.last, kept: false }),
   };
-  if (done?.trigger !== "overflow") return next;
-  // There is room again, so the answer that had filled the window goes on.
-  return withTurn(next, (turn) => (fills(turn) ? { ...turn, last: null } : turn));
+  if (!done || done.trigger === "client") return next;
+  const { trigger } = done;
+  return withTurn(next, (turn) => ({
+    ...turn,
+    // The rest may need another one, which will cover more than this summary.
+    compacted: part ? turn.compacted.filter((one) => one !== trigger) : turn.compacted,
+    // There is room again, so the answer that had filled the window goes on.
+    last: trigger === "overflow" && fills(turn) ? null : turn.last,
+  }));
 }
 
 /** The last answer of the turn ended where the window did. */

@@ -25,26 +25,36 @@ export interface PlannedTurn {
   waits: boolean;
 }
 
+export interface PlannedCompaction {
+  /** So many messages at the end stay. */
+  keep: number;
+  turn: PlannedTurn | null;
+  /** The row that will be written next. */
+  next: number;
+  /** How often what is covered was halved, because the model did not take it. */
+  halved: number;
+}
+
 /**
- * Covers everything but the last `keep` messages and the open turn, always up to the start of a turn.
- * Null when nothing is left to be covered.
- *
- * @param next the row that will be written next
+ * Covers everything but the last `keep` messages and the open turn, or the beginning of that, always
+ * up to the start of a turn. Null when nothing is left to be covered.
  */
 export function planCompaction(
   source: ContextRows,
-  { keep, turn, next }: { keep: number; turn: PlannedTurn | null; next: number },
+  { keep, turn, next, halved }: PlannedCompaction,
 ): CompactionPlan | { nothing: true; messages: number } {
   const { messages: closed, boundaries } = boundedContext(source);
   const messages = turn?.waits ? closed.slice(0, -1) : closed;
   const total = count(messages);
-  const wanted =
+  const all =
     keep > 0 || turn?.answered
       ? atBoundary(messages, boundaries, (one, behind) => {
           return behind >= keep && (!turn || one.at <= turn.start);
         })
       : whole(source, turn?.start ?? next);
-  if (!wanted || !hasNews(wanted.covered, source.summary !== null)) {
+  const summarised = source.summary !== null;
+  const wanted = all && halved > 0 ? partOf(all, boundaries, { halved, summarised }) : all;
+  if (!wanted || !hasNews(wanted.covered, summarised)) {
     return { nothing: true, messages: total };
   }
   const kept = Math.max(total - count(wanted.covered), turn ? 1 : 0);
@@ -53,6 +63,22 @@ export function planCompaction(
     kept: Math.max(0, textSize(messages) - textSize(wanted.covered)),
   };
   return { ...wanted, messages: total, kept, sizes };
+}
+
+type Covered = Pick<CompactionPlan, "covered" | "start">;
+
+/** What begins it and is so much smaller, as far as there is a place to cut it; else the least. */
+function partOf(
+  { covered, start }: Covered,
+  boundaries: readonly Boundary[],
+  { halved, summarised }: { halved: number; summarised: boolean },
+): Covered | null {
+  const most = textSize(covered) / 2 ** halved;
+  const parts = boundaries
+    .filter((one) => one.start < start)
+    .map((one) => ({ covered: covered.slice(0, one.before), start: one.start }))
+    .filter((one) => hasNews(one.covered, summarised));
+  return parts.findLast((one) => textSize(one.covered) <= most) ?? parts[0] ?? null;
 }
 
 /** Everything before the row `start`, behind which no answer stands yet. */

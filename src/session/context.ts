@@ -21,6 +21,7 @@ import {
   sentOf,
   settled,
 } from "./context-blocks.ts";
+import { withoutServerTools } from "./context-server-tools.ts";
 import { Cuts } from "./cuts.ts";
 
 /** Texts that the session itself puts into the transcript. They are part of the cached prefix. */
@@ -51,6 +52,8 @@ export interface ContextRows {
   instructionAt: (seq: number) => RowBodies["instruction"] | null;
   /** The model takes system messages between the others. */
   systemMessages: boolean;
+  /** The API has tools of its own for this model, and so takes the blocks of those. */
+  serverTools: boolean;
 }
 
 interface Message {
@@ -334,13 +337,16 @@ class ContextBuilder {
       ),
     );
     const kept = whole.filter(({ block }) => sent.has(block));
+    // In the epoch itself an API that gives such blocks takes them, too.
+    const rewrites = !this.#source.serverTools && call < this.#source.epoch;
     if (kept.length > 0) {
-      this.#assistant(kept.map(({ block }) => block));
+      this.#assistant(kept.map(({ block }) => (rewrites ? withoutServerTools(block) : block)));
       this.#stripped ||= blocks.some(
         ({ seq, block }) => isThinking(block) && this.#cuts.stripsThinking(seq),
       );
     }
-    this.#lastStop = stop_reason;
+    // What it had paused in is a text now, with which it cannot go on.
+    this.#lastStop = rewrites ? null : stop_reason;
     this.#calls = kept
       .filter(({ block }) => block.type === "tool_use")
       .map(({ i, block }) => ({ id: toolCallId(call, i), use: String(block.id) }));

@@ -50,6 +50,7 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     results: false,
     stripped: false,
     compacted: [],
+    switches: null,
     dropped: false,
     fatal: null,
     spent: spentSince(row.at),

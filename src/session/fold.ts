@@ -33,6 +33,7 @@ import {
   type OpenTool,
   type OpenTurn,
   type State,
+  stopsShort,
   withTurn,
 } from "./state.ts";
 
@@ -66,6 +67,7 @@ export function begin(row: RowOf<"session.created">): State {
     epoch: null,
     appends: true,
     server_tools: true,
+    ran_server_tools: false,
     container: null,
     context: {
       start: row.seq,
@@ -78,6 +80,7 @@ export function begin(row: RowOf<"session.created">): State {
       media_appended: 0,
       unproven: NOTHING_UNPROVEN,
     },
+    idle: { since: null, left: 0 },
     cache: NO_CACHE,
     last: null,
     submissions: [[row.body.submission, row.seq]],
@@ -110,6 +113,10 @@ function foldRow(before: State, row: Row): State {
       return onCallStarted(state, row);
     case "block.tool":
       return onToolBlock(state, row);
+    case "block.other":
+      return row.body.block.type === "server_tool_use"
+        ? { ...state, ran_server_tools: true }
+        : state;
     case "call.ended":
       return onCallEnded(state, row);
     case "failure":
@@ -215,11 +222,13 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
   if (!turn) return state;
   // After an attempt the API has refused the epoch; before one the message needs another.
   const refused = turn.step.weight > 0;
+  const wanted = turn.switches ?? { model: state.config.model, facts: state.facts };
+  // A new model waits for the next message.
+  const { model, facts } = refused && state.epoch ? state.epoch : wanted;
   const epoch = {
     seq: row.seq,
-    // A new model waits for the next message.
-    model: refused && state.epoch ? state.epoch.model : state.config.model,
-    facts: refused && state.epoch ? state.epoch.facts : state.facts,
+    model,
+    facts,
     base: turn.options.toolset,
     active: turn.options.toolset.tools,
     defined: turn.options.toolset.tools,
@@ -228,7 +237,7 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
     unaccepted_change: false,
   };
   if (start === undefined) {
-    const open = { ...turn, stripped: turn.stripped || refused };
+    const open = { ...turn, stripped: turn.stripped || refused, switches: null };
     const appends = state.appends && !(refused && reason === "tools");
     const server_tools = state.server_tools && reason !== "server_tools";
     const next = { ...state, epoch, appends, server_tools, turn: open };
@@ -239,6 +248,7 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
   return {
     ...state,
     epoch,
+    idle: { ...state.idle, left: 0 },
     context: {
       start,
       summary: null,
@@ -262,7 +272,10 @@ function onOutcome(state: State, row: RowOf<"outcome">): State {
   // An answer of the wrong form is one all the same: the message is not waiting for another.
   const kept = !turn.dropped && !isOutputFailure(row.body.code);
   const last = { turn: turn.turn, input: seq, hash, outcome, kept, options, settings };
-  if (outcome !== "requires_action") return { ...state, turn: null, last };
+  if (outcome !== "requires_action") {
+    const idle = { ...state.idle, since: stopsShort(last) ? null : row.at };
+    return { ...state, turn: null, last, idle };
+  }
   const open: OpenTurn = {
     ...turn,
     status: "awaiting",

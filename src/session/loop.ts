@@ -9,7 +9,7 @@ import type { EncodedRequest } from "../model/request-body.ts";
 import { CallFailed } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
 import { errorOf, type LoggedPlace, writeLine } from "../shared/log-line.ts";
-import type { CompactionTrigger, Fact, Row } from "../shared/rows.ts";
+import type { CompactionTrigger, Fact } from "../shared/rows.ts";
 import { addAnswer, addFailure, interruptedFacts } from "./answer.ts";
 import {
   ANSWER_TOKENS,
@@ -25,14 +25,14 @@ import { addReturn } from "./budget-state.ts";
 import { addCallFailure } from "./call-failure.ts";
 import { dueCompaction, endCompaction, outgrown } from "./compact.ts";
 import { addCompaction, addCompactionFailure } from "./compact-answer.ts";
-import { isCompactable, prepareCompaction } from "./compact-call.ts";
+import { isCompactable, isDivisible, prepareCompaction } from "./compact-call.ts";
+import { addSwitch } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
-import { cutFact, planEpoch } from "./epoch.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import type { Followers } from "./followers.ts";
 import type { FirstOutput } from "./log-lines.ts";
 import type { MediaStore } from "./media.ts";
-import { type Action, next } from "./next.ts";
+import { type Action, next, type TurnEnd } from "./next.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
 import type { ToolRunner } from "./run-tools.ts";
@@ -40,6 +40,7 @@ import { hidesThinking } from "./settings.ts";
 import { endTurn } from "./settle.ts";
 import type { OpenCompaction } from "./state.ts";
 import type { Store } from "./store.ts";
+import { takeInput } from "./take.ts";
 
 /** Previews are joined to one frame per this many milliseconds. */
 const PREVIEW_MS = 30;
@@ -54,6 +55,8 @@ export interface LoopEdges {
   tools: ToolRunner;
   /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
   compactAt: () => number;
+  /** After so many minutes an idle session is compacted: `COMPACT_IDLE_MINUTES`. */
+  idleMinutes: () => number;
   /** Keeps the object in memory while the promise is open. */
   hold: (step: Promise<void>) => void;
   reach: (point: FaultPoint) => void;
@@ -130,7 +133,8 @@ export class Loop {
   async #run(): Promise<void> {
     try {
       for (;;) {
-        const action = next(this.#edges.store.state, clock.now());
+        const { store, idleMinutes } = this.#edges;
+        const action = next(store.state, clock.now(), idleMinutes());
         if (action.do === "nothing" || action.do === "wait") return;
         try {
           const step = this.#act(action);
@@ -157,7 +161,7 @@ export class Loop {
     const draft = this.#edges.store.draft();
     switch (action.do) {
       case "take":
-        take(draft, action.input, action.as);
+        takeInput(draft, action.input, action.as, this.#edges.compactAt());
         return this.#edges.commit(draft);
       case "end":
         endTurn(draft, action.end);
@@ -168,7 +172,11 @@ export class Loop {
         }
         return this.#call(draft);
       case "overflow":
-        return this.#request(draft, "overflow");
+      case "idle":
+        return this.#request(draft, action.do);
+      case "switch":
+        if (draft.state.turn) addSwitch(draft, draft.state.turn);
+        return this.#edges.commit(draft);
       case "compact":
         return this.#compact(draft, action.compaction);
       case "run":
@@ -238,7 +246,8 @@ export class Loop {
 
   #request(draft: Draft, trigger: CompactionTrigger): void {
     const turn = draft.state.turn?.turn ?? null;
-    draft.add({ type: "compaction.requested", body: { turn, trigger } });
+    const after = trigger === "idle" ? { idle_minutes: this.#edges.idleMinutes() } : {};
+    draft.add({ type: "compaction.requested", body: { turn, trigger, ...after } });
     this.#edges.commit(draft);
   }
 
@@ -248,7 +257,7 @@ export class Loop {
     const prepared = prepareCompaction(store, compaction, media, decide);
     if (prepared.kind === "ask") return this.#askAccount(prepared, asked);
     if (prepared.kind === "stop") {
-      endCompaction(draft, compaction, budgetReason(prepared.end));
+      addStop(draft, compaction, prepared.end);
       return commit(settled(draft));
     }
     if (prepared.kind !== "call") {
@@ -266,7 +275,8 @@ export class Loop {
     return this.#ask(request, call, {
       preview: null,
       answered: (end, attempt) => addCompaction(end, attempt, made, store.log),
-      failed: (end, attempt, error) => addCompactionFailure(end, attempt, error, made),
+      failed: (end, attempt, error) =>
+        addCompactionFailure(end, attempt, error, made, () => isDivisible(store, made)),
     });
   }
 
@@ -321,7 +331,8 @@ export class Loop {
     if (action.do === "compact") {
       const { compaction } = action;
       if (answer.kind === "leased") return this.#compact(draft, compaction, true);
-      endCompaction(draft, compaction, refusal ? budgetReason(refusal) : UNREACHABLE);
+      if (refusal) addStop(draft, compaction, refusal);
+      else endCompaction(draft, compaction, UNREACHABLE);
     } else if (action.do === "call" && turn) {
       if (answer.kind === "leased") return this.#call(draft, true);
       if (refusal) endTurn(draft, refusal);
@@ -365,6 +376,12 @@ export class Loop {
   }
 }
 
+/** Adds the end of a compaction for which there is no money, and of a turn that cannot do without. */
+function addStop(draft: Draft, compaction: OpenCompaction, end: TurnEnd): void {
+  endCompaction(draft, compaction, budgetReason(end));
+  if (draft.state.turn?.switches) endTurn(draft, end);
+}
+
 /** Adds the end of the turn where the rows so far leave nothing else to do. */
 function settled(draft: Draft): Draft {
   const action = next(draft.state, draft.at);
@@ -373,28 +390,4 @@ function settled(draft: Draft): Draft {
   // One that a compaction between two turns was made with has no turn to end with.
   if (!turn && !call && action.do === "nothing" && money.lease?.keep === false) addReturn(draft);
   return draft;
-}
-
-/** Takes a queued input: as a turn of its own, or into the turn that runs. */
-function take(draft: Draft, input: number, as: "start" | "steer"): void {
-  const queued = draft.state.queue.find((one) => one.seq === input);
-  if (!queued) return;
-  const running = draft.state.turn;
-  if (as === "steer" && running) {
-    const { turn, limits } = running;
-    draft.add({ type: "input.taken", body: { input, turn, as, limits } });
-    return;
-  }
-  const plan = planEpoch(draft.state, queued.options, queued.replay);
-  const change = plan.change ? { tool_change: plan.change } : {};
-  const { limits } = queued;
-  const body: Extract<Row, { type: "input.taken" }>["body"] = {
-    input,
-    turn: input,
-    as: "start",
-    limits,
-    ...change,
-  };
-  const seq = draft.add({ type: "input.taken", body });
-  if (plan.cut) draft.add(cutFact(input, plan.cut, queued.replay ? seq : null));
 }

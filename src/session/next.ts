@@ -4,6 +4,7 @@
  */
 import type { OutcomeKind } from "../shared/rows.ts";
 import { dueCompaction } from "./compact.ts";
+import { idleAt } from "./compact-idle.ts";
 import { withFormat } from "./output.ts";
 import type { OpenCompaction, OpenTool, OpenTurn, State } from "./state.ts";
 
@@ -17,6 +18,10 @@ export type Action =
   | { do: "call" }
   /** The window was full in the middle of an answer: asks for a compaction. */
   | { do: "overflow" }
+  /** Nothing has happened for so long that the context is compacted: asks for that. */
+  | { do: "idle" }
+  /** The context was compacted for the turn's model, as far as it could be: begins its epoch. */
+  | { do: "switch" }
   | { do: "compact"; compaction: OpenCompaction }
   /** The session's own tools, in the order of their calls. */
   | { do: "run"; tools: OpenTool[] }
@@ -37,8 +42,12 @@ const MAX_LOSSES = 5;
 /** How far ahead of the work the crash guard is set, in milliseconds. */
 const GUARD_MS = 15_000;
 
-/** The next action at the time `now` (milliseconds since the epoch). */
-export function next(state: State, now: number): Action {
+/**
+ * The next action at the time `now` (milliseconds since the epoch).
+ *
+ * @param idleMinutes after so many minutes an idle session is compacted; 0: never
+ */
+export function next(state: State, now: number, idleMinutes = 0): Action {
   if (state.deleted) return { do: "nothing" };
   if (state.call) return { do: "listen" };
   const compaction = dueCompaction(state);
@@ -49,7 +58,10 @@ export function next(state: State, now: number): Action {
   const turn = state.turn;
   if (!turn) {
     const [first] = state.queue;
-    return first ? { do: "take", input: first.seq, as: "start" } : { do: "nothing" };
+    if (first) return { do: "take", input: first.seq, as: "start" };
+    const at = idleAt(state, { now, minutes: idleMinutes });
+    if (at === null) return { do: "nothing" };
+    return at > now ? { do: "wait", until: at } : { do: "idle" };
   }
   if (turn.status === "awaiting") return { do: "nothing" };
   const action = nextOfTurn(state, turn, now);
@@ -58,6 +70,7 @@ export function next(state: State, now: number): Action {
 
 function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
   if (turn.fatal) return end("failed", turn.fatal.code, turn.fatal.message);
+  if (turn.switches) return { do: "switch" };
   if (turn.step.losses >= MAX_LOSSES) {
     return end(
       "failed",
@@ -142,8 +155,12 @@ const endWithNotice = (
  * When the object must be woken although nobody calls, in milliseconds since the epoch; null when
  * it need not be. One minimum over everything that waits.
  */
-export function nextWake(state: State, now: number, owes: boolean): number | null {
-  const action = next(state, now);
+export function nextWake(
+  state: State,
+  now: number,
+  { owes, idleMinutes }: { owes: boolean; idleMinutes: number },
+): number | null {
+  const action = next(state, now, idleMinutes);
   const times: number[] = [];
   if (action.do === "wait") times.push(action.until);
   else if (action.do !== "nothing") times.push(now + GUARD_MS);

@@ -122,6 +122,7 @@ export function contextOf(
     instructions: instructionsBefore(state, start).flatMap((seq) => instructionAt(seq) ?? []),
     instructionAt,
     systemMessages: rulesOf(epoch.model, epoch.facts).system_messages,
+    serverTools: hasServerTools(state, epoch),
   };
   return { source, rowAt };
 }
@@ -202,14 +203,17 @@ function systemOf(row: Row | undefined, { base }: Epoch): string | null {
 
 /** The tool array of the epoch; the API's own tools only where it and the model have them. */
 function toolsOf(
-  { server_tools }: State,
-  { base, model, facts }: Epoch,
+  state: State,
+  epoch: Epoch,
   rowAt: (seq: number) => Row | undefined,
 ): readonly (ToolDefinition | ServerTool)[] {
-  const tools = base.seq === undefined ? [] : definitionsOf(rowAt(base.seq));
-  const offered = server_tools && rulesOf(model, facts).server_tools;
-  return offered ? tools : tools.filter((tool) => !isServerTool(tool));
+  const { seq } = epoch.base;
+  const tools = seq === undefined ? [] : definitionsOf(rowAt(seq));
+  return hasServerTools(state, epoch) ? tools : tools.filter((tool) => !isServerTool(tool));
 }
+
+const hasServerTools = ({ server_tools }: State, { model, facts }: Epoch): boolean =>
+  server_tools && rulesOf(model, facts).server_tools;
 
 /** The tool definitions that a row brought. */
 function definitionsOf(row: Row | undefined): readonly (ToolDefinition | ServerTool)[] {

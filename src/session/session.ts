@@ -14,7 +14,7 @@ import type { SessionConfig } from "../shared/rows.ts";
 import { admit, admitDeletion } from "./admit.ts";
 import { Alarm } from "./alarm.ts";
 import { lostFact } from "./answer.ts";
-import { assemble, namesOf, type Parts, surroundingsOf } from "./assemble.ts";
+import { assemble, namesOf, type Parts, surroundingsOf, wakeTime } from "./assemble.ts";
 import type { CreateAnswer, SessionCalls } from "./calls.ts";
 import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
 import { isScheduled } from "./compact.ts";
@@ -27,7 +27,6 @@ import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
 import { CLOSE_DELETED, Followers } from "./followers.ts";
 import { logLines } from "./log-lines.ts";
 import { MEDIA_MISSING, MediaStore } from "./media.ts";
-import { nextWake } from "./next.ts";
 import { owedEntries, summaryOf } from "./outbox.ts";
 import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
 import { addLostTools } from "./run-tools.ts";
@@ -53,7 +52,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const store = Store.open(ctx.storage.sql);
     this.#parts = store && this.#assemble(store);
     if (store) faultPoint(ctx, "wake");
-    if (store && nextWake(store.state, clock.now(), false) !== null) {
+    if (this.#parts && wakeTime(this.#parts, false) !== null) {
       this.#alarm.expect(() => this.#keepAlarm());
     }
     // Before anyone is answered: a call without an end is lost, and followers must not join its
@@ -339,7 +338,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     const parts = this.#parts;
     if (!parts) return;
     const { store, outbox } = parts;
-    this.#alarm.keep(nextWake(store.state, clock.now(), outbox.owes || store.state.deleted));
+    this.#alarm.keep(wakeTime(parts, outbox.owes || store.state.deleted));
   }
 
   #answer(store: Store, { accepted, cancelled }: Replayed): SubmitAnswer {

@@ -42,6 +42,8 @@ export interface OpenCompaction {
   keep: number;
   method: CompactionMethod;
   no_tools: boolean;
+  /** How often what it covers was halved, because the model did not take it. */
+  halved: number;
   /** A call was made for it. */
   began: boolean;
   /** It cannot be done before the open turn has ended. */
@@ -147,6 +149,8 @@ export interface OpenTurn {
   stripped: boolean;
   /** Why it has asked for a compaction, each at most once. */
   compacted: CompactionTrigger[];
+  /** The model that it goes on with once the one before has compacted the context, which is too large. */
+  switches: { model: string; facts: ModelFacts | null } | null;
   /** Something it had appended was left out of the context again. */
   dropped: boolean;
   /** Why the turn cannot go on. */
@@ -221,6 +225,17 @@ export interface Unproven {
   media: number;
 }
 
+/** What decides about a compaction that nobody asks for. */
+export interface Idle {
+  /**
+   * When the last turn ended, in milliseconds since the epoch; null where that failed, so that it can
+   * be tried again, and once a compaction was asked for since.
+   */
+  since: number | null;
+  /** Tokens that the last compaction has left. */
+  left: number;
+}
+
 export const NOTHING_UNPROVEN: Unproven = { inputs: [], tools: [], calls: [], media: 0 };
 
 /** The open calls that a client has to answer: its own tools', and questions. */
@@ -272,9 +287,12 @@ export interface State {
   appends: boolean;
   /** The API offers its own tools; an organization or a gateway may not have them. */
   server_tools: boolean;
+  /** They have run here, so the context may hold their calls and results. */
+  ran_server_tools: boolean;
   /** The API's machine for code execution that the next call goes on in. */
   container: string | null;
   context: Context;
+  idle: Idle;
   cache: Cache;
   /** The last turn's message, how it ended, and whether the context still holds it. */
   last: {
@@ -289,6 +307,10 @@ export interface State {
   /** The last submissions: id → first seq. */
   submissions: [id: string, seq: number][];
 }
+
+/** A turn that ended before its answer: the same message again asks for the rest of it. */
+export const stopsShort = ({ outcome }: NonNullable<State["last"]>): boolean =>
+  outcome === "failed" || outcome === "budget_reached";
 
 export const NO_USAGE: Usage = {
   input_tokens: 0,

@@ -66,6 +66,8 @@ export interface Config {
   serverTools: ServerToolName[];
   /** How full a model's window may be before a conversation is compacted; 0: never by itself. */
   compactAtPercent: number;
+  /** How long a session is idle before its conversation is compacted, in minutes; 0: never. */
+  compactIdleMinutes: number;
   maxBodyBytes: number;
   /** How long a JSON answer waits for its turn, in milliseconds. */
   answerTimeoutMs: number;
@@ -209,6 +211,14 @@ export const VARIABLES = table({
     secret: false,
     read: readInteger(0, 100),
   },
+  COMPACT_IDLE_MINUTES: {
+    meaning:
+      "A session that has been idle for so many minutes is compacted in the background when its conversation has grown by 50,000 tokens or more. Below the `cache_ttl` of the sessions it costs little: `4` for the usual five minutes. 0: never.",
+    rule: integerRule(0, 1440),
+    fallback: 0,
+    secret: false,
+    read: readInteger(0, 1440),
+  },
   MAX_BODY_MB: {
     meaning: "The largest request body, in units of 1,048,576 bytes.",
     // A body is held in memory while it is read, and an isolate has 128 MB for all its requests.
@@ -342,6 +352,7 @@ function read(env: Variables): ConfigResult {
     builtinTools: value("BUILTIN_TOOLS"),
     serverTools: value("SERVER_TOOLS"),
     compactAtPercent: value("COMPACT_AT_PERCENT"),
+    compactIdleMinutes: value("COMPACT_IDLE_MINUTES"),
     maxBodyBytes: value("MAX_BODY_MB") * MB,
     answerTimeoutMs: value("CLAUDE_TIMEOUT_SECONDS") * 1000,
     fetchAllowHosts: value("FETCH_ALLOW_HOSTS") ?? [],

@@ -143,8 +143,11 @@ export interface CallStartedBody {
 /** Why a context was not compacted; a call that failed has the code of its failure. */
 export type CompactionEnd = "nothing" | "interrupted" | "deleted" | "superseded" | (string & {});
 
-/** Who asks for a compaction: the client, the size of the context, or a window that was full. */
-export type CompactionTrigger = "client" | "threshold" | "overflow";
+/**
+ * Who asks for a compaction: the client, the size of the context, a window that was full, time that
+ * nothing happened in, or a new model that the context is too large for.
+ */
+export type CompactionTrigger = "client" | "threshold" | "overflow" | "idle" | "model";
 
 /** A signed block of the API, or a summary that the model was asked for. */
 export type CompactionMethod = "api" | "summary";
@@ -161,6 +164,8 @@ export interface CompactedBody {
   summary?: string;
   /** The context goes on with this row, behind the summary; everything before it is covered. */
   start: number;
+  /** It covers less than it was to: the model takes no more at once. */
+  part?: true;
   /** All thinking from before this row is left out from now on. */
   strip_thinking: boolean;
   /** Seqs of instructions that were covered and are given again here. */
@@ -292,8 +297,11 @@ export interface RowBodies {
     retry?: { attempt: number; at: number };
     /** A call for a compaction failed; `turn` is 0 outside a turn. */
     purpose?: "compact";
-    /** What is tried instead: a summary of our own, or one with tool calls switched off. */
-    fallback?: "summary" | "no_tools";
+    /**
+     * What is tried instead: a summary of our own, one with tool calls switched off, or one of half
+     * as much.
+     */
+    fallback?: "summary" | "no_tools" | "part";
   };
   "tool.started": { tool: string; turn: number; runner: "server" | "mcp" };
   "tool.ended": ToolEndedBody;
@@ -342,6 +350,8 @@ export interface RowBodies {
     /** So many messages at the end stay as they are. */
     keep?: number;
     instructions?: string;
+    /** With the trigger `idle`: after so many minutes, as the configuration said. */
+    idle_minutes?: number;
   };
   /** It cannot be made while this turn is open. */
   "compaction.deferred": { request: number; turn: number };

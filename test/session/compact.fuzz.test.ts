@@ -28,6 +28,7 @@ const KINDS = [
   "compaction call ok",
   "compaction deferred",
   "compaction for client",
+  "compaction for model",
   "compaction for overflow",
   "compaction for threshold",
   "cut: model",

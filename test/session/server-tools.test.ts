@@ -5,6 +5,7 @@ import {
   httpError,
   otherBlock,
   reply,
+  type Scripted,
   serverResult,
   serverToolUse,
   text,
@@ -13,7 +14,7 @@ import {
 import { builtinToolset } from "../../src/tools/registry.ts";
 import { offeredServerTools } from "../../src/tools/server-tools.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
-import { advanceToRetry, type TestSession, useSessions } from "../support/sessions.ts";
+import { advanceToRetry, type TestSession, toolset, useSessions } from "../support/sessions.ts";
 
 const OPEN: Permissions = { mode: "bypassPermissions", allow: [], ask: [], deny: [] };
 
@@ -136,6 +137,108 @@ const RAN = [
   }),
   text("It is 3."),
 ];
+
+/** Tools, blocks and fields that an API without such tools does not know. */
+const UNKNOWN =
+  /"(?:type":")?(server_tool_use|\w+_execution_tool_result|web_search_tool_result|web_search_\d+|code_execution_\d+|web_search_result_location|container_upload|encrypted_\w+)"/;
+
+/** Answers like a gateway that knows neither the tools nor their blocks, after the API's `last` words. */
+function gateway(...last: Scripted[]): void {
+  sessions.answer(({ text: body }) => {
+    const before = last.shift();
+    if (before) return before;
+    const [, tag] = UNKNOWN.exec(body) ?? [];
+    if (tag === undefined) return text("yes");
+    const message = `messages.1.content.1: Input tag '${tag}' found using 'type' does not match any of the expected tags: 'text', 'tool_use'`;
+    return httpError(400, { message });
+  });
+}
+
+const CITED = text("It is large.", {
+  citations: [
+    {
+      type: "web_search_result_location",
+      url: "https://example.com/",
+      title: "Tōkyō",
+      encrypted_index: "c3RhbmQtaW4=",
+      cited_text: "large",
+    },
+  ],
+});
+
+test("where a gateway knows none of it, what they did is told as text, and the session goes on", async () => {
+  const session = await create();
+  sessions.script(
+    reply({ blocks: [text("I look."), SEARCH, FOUND, CITED] }),
+    reply({ blocks: RAN, container: container("container_1") }),
+  );
+  await session.turn("search it");
+  await session.turn("which Python?");
+  gateway();
+  for (const word of ["three", "four"]) {
+    expect(await session.turn(word)).toMatchObject({ outcome: "completed" });
+  }
+  const said = JSON.stringify(sessions.messages(sessions.requests.length - 1));
+  for (const part of ["web_search", "Tōkyō", "https://example.com/", "python -V", "Python 3"]) {
+    expect(said).toContain(part);
+  }
+  expect(said).toContain("It is large.");
+  expect(sessions.requests).toHaveLength(5);
+  const cuts = (await session.rows()).filter((row) => row.type === "context.cut");
+  expect(cuts).toMatchObject([{ body: { reason: "server_tools" } }]);
+});
+
+test("the same in a turn with the client's own tools, which has none of them to give up", async () => {
+  // One to which tools cannot be appended, so that the turn's are all there are.
+  const session = await create("claude-sonnet-5");
+  sessions.script([text("I look."), SEARCH, FOUND, text("Found.")]);
+  await session.turn("search it");
+  gateway();
+  for (const word of ["two", "three"]) {
+    const sent = { tools: toolset("a") };
+    expect(await session.turn(word, sent)).toMatchObject({ outcome: "completed" });
+  }
+});
+
+test("an answer that had paused in a search is gone on with in words", async () => {
+  const session = await create();
+  gateway(reply({ blocks: [text("I look."), SEARCH], stop_reason: "pause_turn" }));
+  expect(await session.turn("search it")).toMatchObject({ outcome: "completed" });
+  expect(sessions.messages(2).map(({ role }) => role)).toEqual(["user", "assistant", "user"]);
+});
+
+test("a file that code has made does not stop a session whose API does not take the block back", async () => {
+  const session = await create();
+  const made = otherBlock({ type: "container_upload", file_id: "file_made" });
+  sessions.script(reply({ blocks: [...RAN, made], container: container("container_1") }));
+  await session.turn("draw it");
+  sessions.script(text("yes"));
+  sessions.standin.expectRefusal();
+  expect(await session.turn("sure?")).toMatchObject({ outcome: "completed" });
+  expect(JSON.stringify(sessions.messages(1))).toContain("file_made");
+});
+
+test("a model of which nothing is known gets what they did as text", async () => {
+  const session = await create();
+  sessions.script([text("I look."), SEARCH, FOUND, text("Found.")]);
+  await session.turn("search it");
+  await session.switchModel("some-gateway-model");
+  sessions.standin.expectRefusal();
+  expect(await session.turn("hi")).toMatchObject({ code: "model_not_found" });
+  // The stand-in does not serve it, so it is not among the requests of the script.
+  const asked = sessions.standin.requests.at(-1)?.text ?? "";
+  expect(asked).toContain("https://example.com/");
+  expect(asked).not.toMatch(/"type":"(server_tool_use|web_search_tool_result)"/);
+  await session.switchModel("claude-sonnet-5-5");
+  sessions.script(text("back"));
+  await session.turn("back");
+  expect(sessions.messages(1)[1]?.content.map(({ type }) => type)).toEqual([
+    "text",
+    "server_tool_use",
+    "web_search_tool_result",
+    "text",
+  ]);
+});
 
 const container = (id: string) => ({ id, expires_at: "2026-11-20T00:00:00Z" });
 const sentContainer = (i: number) => sent(i).container;

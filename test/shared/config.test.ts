@@ -35,6 +35,7 @@ test("without variables all defaults hold", () => {
     answerTimeoutMs: 300_000,
     fetchAllowHosts: [],
     compactAtPercent: 80,
+    compactIdleMinutes: 0,
     prices: {},
     turnBudget: null,
     budgets: { day: null, month: null, total: null },
