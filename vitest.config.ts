@@ -11,6 +11,9 @@ const ALONE = [
   "test/session/compact-idle.test.ts",
 ];
 
+/** For what hangs, not for what is slow: a loaded machine may take many times as long. */
+const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 const inWorkerd = () =>
   cloudflareTest({
     wrangler: { configPath: "./wrangler.toml" },
@@ -32,6 +35,7 @@ export default defineConfig({
         plugins: [inWorkerd()],
         define: { FAULT_POINTS: "true" },
         test: {
+          ...patience,
           name: "workerd",
           include: ["test/**/*.test.ts"],
           exclude: ["test/e2e/**", ...ALONE],
@@ -42,17 +46,16 @@ export default defineConfig({
       {
         plugins: [inWorkerd()],
         define: { FAULT_POINTS: "true" },
-        test: { name: "alone", include: ALONE },
+        test: { ...patience, name: "alone", include: ALONE },
       },
       {
         test: {
+          ...patience,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           fileParallelism: false,
           // After the others: its servers need the machine's cores to themselves.
           sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
         },
       },
     ],

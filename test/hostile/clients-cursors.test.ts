@@ -183,7 +183,7 @@ test("whatever stands in header and query, a stream has rows once and in order, 
     ],
   });
   expect(statuses).toEqual(new Set([200, 400]));
-}, 30_000);
+});
 
 test("a cursor of another session is a place in this one, or ahead of it", async () => {
   const [long, short] = [await talked(), await newSession()];

@@ -89,12 +89,16 @@ test("a call that was lost with the object is a failure, and the turn's first ou
 
 test("a fault of our own is a line with its place and not its message", async () => {
   const session = await sessions.create();
-  await session.inside((_, object) => {
-    Object.defineProperty(object, "env", {
-      get: () => {
-        throw new TypeError(`the key is ${SECRET}`);
-      },
-    });
+  await session.inside(({ storage }) => {
+    const commit = storage.transactionSync.bind(storage);
+    let commits = 0;
+    // The first is the message's, the second the loop's first step.
+    const faulty = <T>(act: () => T): T => {
+      commits += 1;
+      if (commits === 2) throw new TypeError(`the key is ${SECRET}`);
+      return commit(act);
+    };
+    Object.defineProperty(storage, "transactionSync", { value: faulty });
   });
   expect(await session.turn("hi")).toMatchObject({ outcome: "failed", code: "internal_error" });
   const error = lines().find(({ event }) => event === "error");

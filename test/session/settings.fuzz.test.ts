@@ -192,4 +192,4 @@ test("whatever is set and switched, the API refuses nothing and the transcript o
       "cut: refusal",
     ]),
   );
-}, 60_000);
+}, 300_000);
