@@ -9,7 +9,14 @@ const ALONE = [
   "test/crash/**/*.test.ts",
   "test/session/budget-race.test.ts",
   "test/session/compact-idle.test.ts",
+  "test/session/expiry.test.ts",
+  "test/session/forgotten.test.ts",
+  "test/api/cc/own-key*.test.ts",
+  "test/security/secrets.test.ts",
 ];
+
+/** Large requests and many clients: an isolate of their own bounds the memory that files use up together. */
+const HOSTILE = ["test/hostile/**/*.test.ts", "test/security/**/*.test.ts"];
 
 /** For what hangs, not for what is slow: a loaded machine may take many times as long. */
 const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
@@ -24,25 +31,29 @@ const inWorkerd = () =>
     },
   });
 
+/** Files that share the program in one isolate for each worker. */
+const shared = (name: string, include: string[], elsewhere: string[] = []) => ({
+  plugins: [inWorkerd()],
+  define: { FAULT_POINTS: "true" },
+  test: {
+    ...patience,
+    name,
+    include,
+    exclude: ["test/e2e/**", ...ALONE, ...elsewhere],
+    isolate: false,
+    setupFiles: ["test/support/each-file.ts"],
+  },
+});
+
 export default defineConfig({
   test: {
     // Vitest leaves one core to itself; it needs little of it.
     maxWorkers: "100%",
     // A line of the operator's log for each turn of each test would hide what the tests say.
-    onConsoleLog: (log) => !/^\{"event":"(turn|failure)"/.test(log),
+    onConsoleLog: (log) => !/^\{"event":"(turn|failure|refused)"/.test(log),
     projects: [
-      {
-        plugins: [inWorkerd()],
-        define: { FAULT_POINTS: "true" },
-        test: {
-          ...patience,
-          name: "workerd",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**", ...ALONE],
-          isolate: false,
-          setupFiles: ["test/support/each-file.ts"],
-        },
-      },
+      shared("workerd", ["test/**/*.test.ts"], HOSTILE),
+      shared("hostile", HOSTILE),
       {
         plugins: [inWorkerd()],
         define: { FAULT_POINTS: "true" },

@@ -6,6 +6,7 @@ import { devNull } from "node:os";
 import { join } from "node:path";
 import { VARIABLES, type Variables } from "../src/shared/config.ts";
 import { ROOT } from "./server.ts";
+import { START_VARIABLES } from "./start-variables.ts";
 
 export interface ServerProcess {
   /** Base URL without a trailing slash. */
@@ -78,6 +79,8 @@ const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean =>
 
 function withoutVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
-    Object.entries(env).filter(([name]) => !Object.hasOwn(VARIABLES, name)),
+    Object.entries(env).filter(
+      ([name]) => !Object.hasOwn(VARIABLES, name) && !Object.hasOwn(START_VARIABLES, name),
+    ),
   );
 }

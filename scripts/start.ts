@@ -10,7 +10,7 @@ const result = readSettings(process.argv.slice(2), process.env, readText);
 if (result.kind === "help") {
   console.log(result.text);
 } else if (result.kind === "refused") {
-  fail(result.problem);
+  fail(...result.problems);
 } else {
   await run(result.settings);
 }
@@ -18,6 +18,9 @@ if (result.kind === "help") {
 async function run(settings: Settings): Promise<void> {
   for (const name of settings.unknown) {
     console.error(`Ledge: there is no variable ${name}, so it has no effect`);
+  }
+  for (const { name, by } of settings.replaced) {
+    console.error(`Ledge: ${name} has no effect. ${by}`);
   }
   const server = await start(settings);
   stopOnSignals(server);
@@ -39,8 +42,10 @@ async function start(settings: Settings): Promise<Server> {
   }
 }
 
-function fail(problem: string): never {
-  console.error(`Ledge cannot start: ${problem}`);
+function fail(...problems: string[]): never {
+  const [only = "", ...more] = problems;
+  const lines = more.length > 0 ? ["", ...problems].join("\n  ") : ` ${only}`;
+  console.error(`Ledge cannot start:${lines}`);
   process.exit(1);
 }
 
@@ -81,14 +86,16 @@ ${example(url, config.clientKeys.length > 0)}
 Ctrl-C stops the server; sessions go on where they were when it starts again.`;
 }
 
-function modelLine({ upstream, model }: Settings["config"]): string {
+function modelLine({ upstream, model, encryption }: Settings["config"]): string {
   switch (upstream.kind) {
     case "anthropic":
       return `${model} at ${upstream.baseUrl ?? "api.anthropic.com"}, paid by your ANTHROPIC_API_KEY`;
     case "standin":
       return "a stand-in, because there is no ANTHROPIC_API_KEY; put one into .dev.vars and start again for Claude";
     case "none":
-      return "none: set ANTHROPIC_API_KEY, or STANDIN=true, or every turn will fail";
+      return encryption
+        ? "none of the server's: without a key of the account's or session's own a turn will fail"
+        : "none: set ANTHROPIC_API_KEY, or STANDIN=true, or every turn will fail";
   }
 }
 

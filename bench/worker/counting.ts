@@ -2,7 +2,7 @@
  * The Worker with counters: what is deployed, plus what it costs. Objects, storage and `fetch` are
  * wrapped from outside, so the code that is counted is the code that runs.
  *
- * Routes below `/bench` read the counters, forget an object's memory, and fill a session.
+ * Routes below `/bench` read the counters, forget an object's memory, and fill a session or an account.
  */
 import { Account as DeployedAccount } from "../../src/account/account.ts";
 import type { Env } from "../../src/env.ts";
@@ -10,7 +10,8 @@ import { Session as DeployedSession } from "../../src/session/session.ts";
 import app from "../../src/worker.ts";
 import { calls, counted, countStorage, rows, traced } from "./counters.ts";
 import { fill } from "./fill.ts";
-import type { Filling } from "./filling.ts";
+import { fillAccount } from "./fill-account.ts";
+import type { AccountFilling, Filling } from "./filling.ts";
 
 export class Session extends DeployedSession {
   readonly #ctx: DurableObjectState;
@@ -32,9 +33,17 @@ export class Session extends DeployedSession {
 }
 
 export class Account extends DeployedAccount {
+  readonly #sql: SqlStorage;
+
   constructor(ctx: DurableObjectState, env: Env) {
     countStorage(ctx);
     super(ctx, env);
+    this.#sql = ctx.storage.sql;
+  }
+
+  /** Adds sessions to the index, without any object behind them. */
+  fill(filling: AccountFilling): number {
+    return fillAccount(this.#sql, filling);
   }
 }
 
@@ -51,6 +60,8 @@ export default {
         return Response.json({ rows: rows(), calls: calls.splice(0) });
       case "/bench/fill":
         return Response.json(await object(env, url).fill(await request.json<Filling>()));
+      case "/bench/fill-account":
+        return Response.json(await account(env, url).fill(await request.json<AccountFilling>()));
       case "/bench/forget":
         // The call ends with the object.
         await object(env, url)
@@ -67,6 +78,13 @@ interface Benched {
   fill(filling: Filling): Promise<number>;
   forget(): Promise<void>;
 }
+
+/** The object of `?name=<account>`. */
+const account = (env: Env, url: URL): { fill(filling: AccountFilling): Promise<number> } =>
+  // The stub of the class above; its type does not know the method added here.
+  env.ACCOUNT.getByName(url.searchParams.get("name") ?? "") as unknown as ReturnType<
+    typeof account
+  >;
 
 /** The object of `?name=<account>/<session>`. */
 const object = (env: Env, url: URL): Benched =>

@@ -9,6 +9,7 @@ import { addAnswer } from "../../src/session/answer.ts";
 import type { AskedOptions, Command } from "../../src/session/commands.ts";
 import { endTurn } from "../../src/session/settle.ts";
 import { Store } from "../../src/session/store.ts";
+import { dayOf } from "../../src/shared/ledger.ts";
 import type { Filling, Rounds } from "./filling.ts";
 
 const NOBODY = {
@@ -34,6 +35,9 @@ export function fill(sql: SqlStorage, filling: Filling): number {
 }
 
 function addTurn(store: Store, filling: Filling, first: boolean): void {
+  // As if the account had been told of the turn before.
+  const { seq, at } = store.state;
+  store.acknowledge(seq, dayOf(at));
   const { characters, replay = false, rounds, message = "A message." } = filling;
   const options = optionsOf(rounds);
   submit(store, {

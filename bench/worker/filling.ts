@@ -19,3 +19,12 @@ export interface Rounds {
   /** The turn stays open: its last call waits for the client, or has its result and is gone on with. */
   open?: boolean;
 }
+
+/** Sessions for an account's index. */
+export interface AccountFilling {
+  /** The number of the first one, and how many. */
+  from: number;
+  count: number;
+  /** The number of the one that a search is to find. */
+  needle: number;
+}

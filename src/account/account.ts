@@ -1,9 +1,19 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
+import type { AuditAsked, AuditEntry, AuditPage } from "../shared/audit.ts";
 import { clock } from "../shared/clock.ts";
-import { readConfig } from "../shared/config.ts";
+import { type AccountBudgets, readConfig } from "../shared/config.ts";
+import {
+  type KeySettings,
+  type ManagedKey,
+  NO_BUDGETS,
+  publicKeyId,
+  type RateLimit,
+} from "../shared/keys.ts";
 import { dayOf, type LedgerEntry } from "../shared/ledger.ts";
 import type { SessionSummary } from "../shared/summary.ts";
+import { AuditTable } from "./audit-table.ts";
+import { type KeyCreation, type KeyPage, KeyTable } from "./key-table.ts";
 import { type HeldLease, LeaseTable } from "./lease-table.ts";
 import {
   type Asked,
@@ -13,58 +23,45 @@ import {
   type Spent,
   share,
 } from "./leases.ts";
+import { AccountKey, type KeyInfo } from "./own-key.ts";
+import { type RateAnswer, RateTable } from "./rate-table.ts";
+import { ReservationTable } from "./reservation-table.ts";
 import { hasSchema, makeSchema } from "./schema.ts";
+import type { KeptSecret } from "./secret-table.ts";
+import type { ListAsked, SessionPage } from "./session-filter.ts";
+import { type Admission, type Claim, type ReportResult, SessionIndex } from "./session-index.ts";
 import { NOTHING_USED, UsageLedger, type UsagePage, type UsageQuery } from "./usage.ts";
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** Expired keys that one new key takes out: more than come in, and few enough to cost nothing. */
-const PURGE = 4;
 
 /** What a session says that was written before there were leases. */
 const NO_LEASE = { n: 0, held: false };
 
 const NOTHING_SPENT: Spent = { day: 0, month: 0, total: 0 };
 
-const NO_USAGE: UsagePage = { rows: [], more: false, totals: NOTHING_USED };
+const NOTHING_ALLOWED: AccountBudgets = { day: 0, month: 0, total: 0 };
 
-/** Sorts behind every ULID. */
-const AFTER_ALL = "~";
+const NO_USAGE: UsagePage = { rows: [], more: false, totals: NOTHING_USED };
 
 /** `session` is the ULID to create the session under: the caller's own, or that of the first try. */
 export type Reservation =
   | { kind: "new" | "same" | "deleted"; session: string }
   | { kind: "conflict" };
 
-/** `deleted`: the session has a tombstone, which nothing revives. */
-export type ReportResult = { kind: "stored" } | { kind: "stale" } | { kind: "deleted" };
-
 /** The answer to a session's wish to spend. */
 export type Grant =
-  | { kind: "granted"; n: number; ceiling_usd: number; expires_at: number; keep: boolean }
+  | ({ kind: "granted" } & HeldLease)
   | { kind: "refused"; budget: BudgetPosition }
   /** Something newer was said since this was asked. */
   | { kind: "stale" };
 
+/** The `Idempotency-Key` of a request, with its route, and the hash of its body. */
+export interface SentKey {
+  id: string;
+  hash: string;
+}
+
 export interface AccountUsage extends UsagePage {
   budgets: BudgetPosition[];
 }
-
-export interface SessionPage {
-  /** Newest first. */
-  sessions: SessionSummary[];
-  /** Where the next page begins; null on the last. */
-  next_cursor: string | null;
-}
-
-/** What is kept of a deleted session. */
-type FinalFigures = Pick<
-  SessionSummary,
-  "surface" | "model" | "turn_count" | "usage" | "cost_usd" | "created_at"
-> & {
-  /** The one that deleted it. */
-  submission: string;
-};
 
 /**
  * One account: the index of its sessions and the keys that make creating one idempotent. Its name
@@ -72,15 +69,27 @@ type FinalFigures = Pick<
  */
 export class Account extends DurableObject<Env> {
   readonly #sql: SqlStorage;
+  readonly #audit: AuditTable;
   readonly #ledger: UsageLedger;
   readonly #leases: LeaseTable;
+  readonly #sessions: SessionIndex;
+  readonly #reservations: ReservationTable;
+  readonly #anthropicKey: AccountKey;
+  readonly #keys: KeyTable;
+  readonly #rates: RateTable;
   #ready: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
+    this.#audit = new AuditTable(this.#sql);
     this.#ledger = new UsageLedger(this.#sql);
     this.#leases = new LeaseTable(this.#sql);
+    this.#sessions = new SessionIndex(this.#sql);
+    this.#reservations = new ReservationTable(this.#sql);
+    this.#anthropicKey = new AccountKey(this.#sql, ctx.id.name ?? "");
+    this.#keys = new KeyTable(this.#sql);
+    this.#rates = new RateTable(this.#sql);
     this.#ready = hasSchema(this.#sql);
     // An account of an older version lacks some tables.
     if (this.#ready) makeSchema(this.#sql);
@@ -96,110 +105,112 @@ export class Account extends DurableObject<Env> {
    */
   reserve(keyId: string, hash: string, newSession: string, at: number): Reservation {
     this.#prepare();
-    const today = Math.floor(at / DAY_MS);
-    const known = this.#sql
-      .exec<{ hash: string; session: string }>(
-        "SELECT hash, session FROM key WHERE day IN (?, ?) AND key = ? AND at > ?",
-        today,
-        today - 1,
-        keyId,
-        at - DAY_MS,
-      )
-      .toArray()[0];
+    const known = this.#reservations.find(keyId, at);
     if (known) {
-      if (known.hash !== hash) return { kind: "conflict" };
       const { session } = known;
-      return { kind: this.#isDeleted(session) ? "deleted" : "same", session };
+      if (known.hash !== hash) return { kind: "conflict" };
+      return { kind: this.#sessions.isDeleted(session) ? "deleted" : "same", session };
     }
-    this.#sql.exec(
-      "DELETE FROM key WHERE (day, key) IN (SELECT day, key FROM key WHERE day < ? LIMIT ?)",
-      today - 1,
-      PURGE,
-    );
-    this.#sql.exec(
-      "INSERT INTO key (day, key, hash, session, at) VALUES (?, ?, ?, ?, ?)",
-      today,
-      keyId,
-      hash,
-      newSession,
-      at,
-    );
+    this.#reservations.put(keyId, { hash, session: newSession }, at);
     return { kind: "new", session: newSession };
   }
 
   /**
    * Takes what a session says of itself, unless something newer is known. Writes one row, and one for
-   * each of the entries that is news.
+   * each entry of ledger and audit that is news.
    */
-  report(summary: SessionSummary, entries: readonly LedgerEntry[] = []): ReportResult {
-    this.#prepare();
-    const { session, seq } = summary;
-    this.#ledger.put(session, entries, dayOf(clock.now()));
-    if (this.#isDeleted(session)) return { kind: "deleted" };
-    this.#leases.told(session, summary.lease ?? NO_LEASE, clock.now());
-    const known = this.#sql
-      .exec<{ seq: number }>("SELECT seq FROM session WHERE id = ?", session)
-      .toArray()[0];
-    if (known && known.seq >= seq) return { kind: "stale" };
-    this.#sql.exec(
-      `INSERT INTO session (id, seq, summary) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET seq = excluded.seq, summary = excluded.summary`,
-      session,
-      seq,
-      JSON.stringify(summary),
-    );
-    return { kind: "stored" };
+  report(
+    summary: SessionSummary,
+    entries: readonly LedgerEntry[] = [],
+    audit: readonly AuditEntry[] = [],
+  ): ReportResult {
+    this.noteAudit(audit);
+    const { session } = summary;
+    const now = clock.now();
+    this.#ledger.put(session, entries, dayOf(now));
+    if (this.#sessions.isDeleted(session)) return { kind: "deleted" };
+    this.#leases.told(session, summary.lease ?? NO_LEASE, now);
+    return this.#sessions.report(summary, now);
   }
 
-  /** One page of the sessions that exist. `cursor` is the `next_cursor` of the page before. */
-  list({ limit, cursor }: { limit: number; cursor: string | null }): SessionPage {
-    if (!this.#ready) return { sessions: [], next_cursor: null };
-    const rows = this.#sql
-      .exec<{ id: string; summary: string }>(
-        "SELECT id, summary FROM session WHERE id < ? ORDER BY id DESC LIMIT ?",
-        cursor ?? AFTER_ALL,
-        limit + 1,
-      )
-      .toArray();
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    return {
-      // What `report` has written.
-      sessions: page.map((row) => JSON.parse(row.summary) as SessionSummary),
-      next_cursor: rows.length > limit && last ? last.id : null,
-    };
+  /**
+   * The first report of a session that has a name, or whose account has a limit on them: it is only
+   * there when this lets it in. Asked again, it answers the same.
+   */
+  admitSession(summary: SessionSummary, audit: readonly AuditEntry[] = []): Admission {
+    this.#prepare();
+    const result = readConfig(this.env);
+    const most = result.ok ? result.config.maxSessions : null;
+    const admission = this.#sessions.admit(summary, most, clock.now());
+    if (admission.kind === "admitted") this.noteAudit(audit);
+    return admission;
+  }
+
+  /** Takes entries of the audit, each of them once. */
+  noteAudit(entries: readonly AuditEntry[]): void {
+    this.#prepare();
+    this.#audit.put(entries, this.#auditSince());
+  }
+
+  /** One page of the audit. */
+  auditPage(asked: AuditAsked): AuditPage {
+    return this.#ready ? this.#audit.page(asked, this.#auditSince()) : { entries: [], next: null };
+  }
+
+  /** Keeps a name for a session that is about to take it; its next report makes that good. */
+  claimName(session: string, name: string): Claim {
+    if (!this.#ready) return { kind: "unknown" };
+    return this.#sessions.claim(session, name, clock.now());
+  }
+
+  /** One page of the sessions that exist. */
+  list(asked: ListAsked): SessionPage {
+    return this.#ready ? this.#sessions.list(asked) : { sessions: [], next_cursor: null };
   }
 
   /**
    * Lets a session spend. `summary` and `entries` are its report as of now: what it has spent is
    * counted before it gets more. Asked again, it answers the same.
    */
-  lease(summary: SessionSummary, entries: readonly LedgerEntry[], asked: Asked): Grant {
+  lease(
+    summary: SessionSummary,
+    entries: readonly LedgerEntry[],
+    asked: Asked,
+    audit: readonly AuditEntry[] = [],
+  ): Grant {
     const now = clock.now();
     const { session, lease, spent_usd } = summary;
-    if (this.report(summary, entries).kind === "deleted") return { kind: "stale" };
+    if (this.report(summary, entries, audit).kind === "deleted") return { kind: "stale" };
     const known = this.#leases.of(session);
     if (known && known.n > lease.n) {
       // Either the answer was lost, or this question comes late and nobody reads the answer.
       const repeated = known.n === lease.n + 1 && now < known.expires_at;
       return repeated ? granted(known) : { kind: "stale" };
     }
-    if (!known && this.#newestLease(session) > lease.n) return { kind: "stale" };
+    if (!known && this.#sessions.newestLease(session) > lease.n) return { kind: "stale" };
+    const { key } = asked;
+    // A session gives back what it has of one key's money before it asks for another's.
+    if (known && known.key !== key) return { kind: "stale" };
     const others = this.#leases.outstanding(session);
-    const budgets = this.#positions(others, now);
+    const ofKey = key === undefined ? [] : this.#keyPositions(key, NOTHING_ALLOWED, others, now);
+    const budgets = [...this.#positions(others, now), ...ofKey];
     const shared = share(budgets, asked);
     if (shared.kind === "refused") return shared;
     // Should the answer be lost, the session goes on under the lease that it has.
     const ceiling_usd = Math.max(spent_usd + shared.amount_usd, known?.ceiling_usd ?? 0);
-    return granted(this.#leases.put(session, { ceiling_usd, keep: shared.keep }, lease.n + 1, now));
+    const given = { ceiling_usd, keep: shared.keep, ...(key === undefined ? {} : { key }) };
+    return granted(this.#leases.put(session, given, lease.n + 1, now));
   }
 
-  /** What was used in a period, and where the budgets stand. */
+  /** What was used in a period, and where the budgets stand: those of the key that is asked about. */
   usage(query: UsageQuery): AccountUsage {
     const now = clock.now();
     if (!this.#ready) return { ...NO_USAGE, budgets: this.#limits([], NOTHING_SPENT, now) };
     const page = this.#ledger.page(query);
-    return { ...page, budgets: this.#positions(this.#leases.outstanding(null), now) };
+    const all = this.#leases.outstanding(null);
+    const { key } = query;
+    if (key === undefined) return { ...page, budgets: this.#positions(all, now) };
+    return { ...page, budgets: this.#keyPositions(key, NO_BUDGETS, all, now) };
   }
 
   /** Takes a session that `submission` deleted out of the list for good and keeps its final figures. */
@@ -208,62 +219,145 @@ export class Account extends DurableObject<Env> {
     submission: string,
     final: SessionSummary,
     entries: readonly LedgerEntry[] = [],
+    audit: readonly AuditEntry[] = [],
   ): { kind: "removed" } {
-    this.#prepare();
-    this.#ledger.put(session, entries, dayOf(clock.now()));
-    if (this.#isDeleted(session)) return { kind: "removed" };
+    this.noteAudit(audit);
+    const now = clock.now();
+    this.#ledger.put(session, entries, dayOf(now));
+    if (this.#sessions.isDeleted(session)) return { kind: "removed" };
     this.#leases.remove(session);
-    const { surface, model, turn_count, usage, cost_usd, created_at } = final;
-    const figures: FinalFigures = {
-      surface,
-      model,
-      turn_count,
-      usage,
-      cost_usd,
-      created_at,
-      submission,
-    };
-    this.#sql.exec("DELETE FROM session WHERE id = ?", session);
-    this.#sql.exec(
-      "INSERT INTO tombstone (id, deleted_at, figures) VALUES (?, ?, ?)",
-      session,
-      clock.now(),
-      JSON.stringify(figures),
-    );
+    this.#sessions.remove(session, submission, final, now);
     return { kind: "removed" };
   }
 
   /** The session was deleted by this very submission. */
   isDeletedBy(session: string, submission: string): boolean {
-    const query = "SELECT 1 FROM tombstone WHERE id = ? AND figures ->> 'submission' = ?";
-    return this.#ready && this.#sql.exec(query, session, submission).toArray().length > 0;
+    return this.#ready && this.#sessions.isDeletedBy(session, submission);
+  }
+
+  /** Makes a managed key, once for each `Idempotency-Key`. Its ULID names the call. */
+  createKey(key: ManagedKey, sent: SentKey | null): KeyCreation | { kind: "conflict" } {
+    this.#prepare();
+    if (sent) {
+      const reserved = this.reserve(sent.id, sent.hash, key.id, clock.now());
+      if (reserved.kind === "conflict") return { kind: "conflict" };
+      const known = reserved.session === key.id ? null : this.#keys.get(reserved.session);
+      if (known) return { kind: "exists", key: known };
+    }
+    return this.#keys.create(key);
+  }
+
+  /** One page of the managed keys. */
+  listKeys(page: { limit: number; cursor: string | null }): KeyPage {
+    return this.#ready ? this.#keys.list(page) : { keys: [], more: false, accounts: [] };
+  }
+
+  /** Remembers another account for which a key is about to be made; false when there are too many. */
+  rememberAccount(name: string): boolean {
+    this.#prepare();
+    return this.#keys.remember(name);
+  }
+
+  /** The managed key with this ULID. */
+  managedKey(id: string): ManagedKey | null {
+    return this.#ready ? this.#keys.get(id) : null;
+  }
+
+  /** The same, and where its budgets stand. */
+  keyStanding(id: string): { key: ManagedKey; budgets: BudgetPosition[] } | null {
+    const key = this.managedKey(id);
+    if (!key) return null;
+    const all = this.#leases.outstanding(null);
+    return { key, budgets: this.#keyPositions(publicKeyId(id), NO_BUDGETS, all, clock.now()) };
+  }
+
+  /** Null when there is no such key. `call` is a ULID that names the call, should it come twice. */
+  updateKey(
+    id: string,
+    changes: Partial<KeySettings>,
+    sent: SentKey | null,
+    call: string,
+  ): { kind: "updated"; key: ManagedKey; replayed: boolean } | { kind: "conflict" } | null {
+    const known = this.managedKey(id);
+    if (!known) return null;
+    if (sent) {
+      const reserved = this.reserve(sent.id, sent.hash, call, clock.now());
+      if (reserved.kind === "conflict") return { kind: "conflict" };
+      // Others may have changed it since: what was done once is not done again.
+      if (reserved.session !== call) return { kind: "updated", key: known, replayed: true };
+    }
+    return { kind: "updated", key: this.#keys.update(id, changes) ?? known, replayed: false };
+  }
+
+  /** Revokes a managed key for good; null when there is no such key. */
+  revokeKey(id: string): ManagedKey | null {
+    return this.#ready ? this.#keys.revoke(id) : null;
+  }
+
+  /** Lets a request of a key with a rate limit through, or does not. */
+  admit(bucket: string, limit: RateLimit): RateAnswer {
+    this.#prepare();
+    return this.#rates.admit(bucket, limit);
+  }
+
+  /** Keeps the account's own Anthropic key, or takes it away. */
+  setOwnKey(kept: KeptSecret | null): KeyInfo | null {
+    if (kept) {
+      this.#prepare();
+      this.#anthropicKey.put(kept);
+    } else if (this.#ready) this.#anthropicKey.remove();
+    return this.ownKey();
+  }
+
+  /** What may be shown of it; null when there is none. */
+  ownKey(): KeyInfo | null {
+    return this.#ready ? this.#anthropicKey.info() : null;
+  }
+
+  /** The same, sealed, for a session that is about to call the model. */
+  async anthropicKey(): Promise<string | null> {
+    if (!this.#ready) return null;
+    const result = readConfig(this.env);
+    return this.#anthropicKey.sealed(result.ok ? result.config.encryption : null);
   }
 
   #positions(outstanding: readonly OutstandingLease[], now: number): BudgetPosition[] {
     return this.#limits(outstanding, this.#ledger.spent(dayOf(now)), now);
   }
 
+  /** Those of a managed key; `unknown` are its limits where it is not kept any more. */
+  #keyPositions(
+    key: string,
+    unknown: AccountBudgets,
+    outstanding: readonly OutstandingLease[],
+    now: number,
+  ): BudgetPosition[] {
+    const budgets = this.#keys.get(key.replace(/^key_/, ""))?.budgets ?? unknown;
+    const own = outstanding.filter((lease) => lease.key === key);
+    const spent = this.#ledger.spent(dayOf(now), key);
+    return positions(budgets, spent, own, now).map((position) => ({ ...position, key }));
+  }
+
   #limits(outstanding: readonly OutstandingLease[], spent: Spent, now: number): BudgetPosition[] {
     const result = readConfig(this.env);
     // With a wrong configuration nothing is served, so nothing is spent.
-    const budgets = result.ok ? result.config.budgets : { day: 0, month: 0, total: 0 };
+    const budgets = result.ok ? result.config.budgets : NOTHING_ALLOWED;
     return positions(budgets, spent, outstanding, now);
   }
 
-  /** Number of the newest lease that the session has said to know. */
-  #newestLease(session: string): number {
-    const query = "SELECT json_extract(summary, '$.lease.n') AS n FROM session WHERE id = ?";
-    return this.#sql.exec<{ n: number | null }>(query, session).toArray()[0]?.n ?? 0;
+  /** What happened before is not in the audit. */
+  #auditSince(): number {
+    const result = readConfig(this.env);
+    // With a wrong configuration nobody has said that anything is too old.
+    if (!result.ok) return 0;
+    const { auditMs } = result.config;
+    return auditMs === 0 ? Number.MAX_SAFE_INTEGER : clock.now() - auditMs;
   }
 
   #prepare(): void {
     if (this.#ready) return;
     makeSchema(this.#sql);
     this.#ready = true;
-  }
-
-  #isDeleted(session: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM tombstone WHERE id = ?", session).toArray().length > 0;
   }
 }
 

@@ -3,14 +3,35 @@ import type { Account } from "./account.ts";
 
 type Methods = Pick<
   Account,
-  "reserve" | "report" | "lease" | "usage" | "list" | "remove" | "isDeletedBy"
+  | "reserve"
+  | "admitSession"
+  | "noteAudit"
+  | "auditPage"
+  | "claimName"
+  | "report"
+  | "lease"
+  | "usage"
+  | "list"
+  | "remove"
+  | "isDeletedBy"
+  | "setOwnKey"
+  | "ownKey"
+  | "anthropicKey"
+  | "createKey"
+  | "listKeys"
+  | "rememberAccount"
+  | "managedKey"
+  | "keyStanding"
+  | "updateKey"
+  | "revokeKey"
+  | "admit"
 >;
 
 /** The methods of an account's object, as a caller on the other side sees them. */
 export type AccountClient = {
   [Name in keyof Methods]: (
     ...args: Parameters<Methods[Name]>
-  ) => Promise<ReturnType<Methods[Name]>>;
+  ) => Promise<Awaited<ReturnType<Methods[Name]>>>;
 };
 
 /**
@@ -23,11 +44,26 @@ export function accountOf(env: Pick<Env, "ACCOUNT">, id: string): AccountClient 
   const stub = () => env.ACCOUNT.getByName(id) as unknown as AccountClient;
   return {
     reserve: (...args) => stub().reserve(...args),
+    admitSession: (...args) => stub().admitSession(...args),
+    noteAudit: (...args) => stub().noteAudit(...args),
+    auditPage: (...args) => stub().auditPage(...args),
+    claimName: (...args) => stub().claimName(...args),
     report: (...args) => stub().report(...args),
     lease: (...args) => stub().lease(...args),
     usage: (...args) => stub().usage(...args),
     list: (...args) => stub().list(...args),
     remove: (...args) => stub().remove(...args),
     isDeletedBy: (...args) => stub().isDeletedBy(...args),
+    setOwnKey: (...args) => stub().setOwnKey(...args),
+    ownKey: (...args) => stub().ownKey(...args),
+    anthropicKey: (...args) => stub().anthropicKey(...args),
+    createKey: (...args) => stub().createKey(...args),
+    listKeys: (...args) => stub().listKeys(...args),
+    rememberAccount: (...args) => stub().rememberAccount(...args),
+    managedKey: (...args) => stub().managedKey(...args),
+    keyStanding: (...args) => stub().keyStanding(...args),
+    updateKey: (...args) => stub().updateKey(...args),
+    revokeKey: (...args) => stub().revokeKey(...args),
+    admit: (...args) => stub().admit(...args),
   };
 }

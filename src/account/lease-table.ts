@@ -7,6 +7,8 @@ export interface HeldLease {
   ceiling_usd: number;
   expires_at: number;
   keep: boolean;
+  /** On behalf of which managed key; absent: of the account alone. */
+  key?: string;
 }
 
 /** Clocks of two objects differ by less. */
@@ -21,18 +23,19 @@ export class LeaseTable {
   }
 
   of(session: string): HeldLease | null {
-    type Stored = { n: number; ceiling: number; expires_at: number; keep: number };
-    const query = "SELECT n, ceiling, expires_at, keep FROM lease WHERE session = ?";
+    type Stored = Record<"n" | "ceiling" | "expires_at" | "keep", number> & { key: string | null };
+    const query = `SELECT n, ceiling, expires_at, keep, lease_key.key
+      FROM lease LEFT JOIN lease_key USING (session) WHERE lease.session = ?`;
     const [row] = this.#sql.exec<Stored>(query, session).toArray();
     if (!row) return null;
-    const { n, ceiling, expires_at, keep } = row;
-    return { n, ceiling_usd: ceiling, expires_at, keep: keep === 1 };
+    const { n, ceiling, expires_at, keep, key } = row;
+    return { n, ceiling_usd: ceiling, expires_at, keep: keep === 1, ...of(key) };
   }
 
-  /** Gives the session its lease `n`, in place of the one before it. */
+  /** Gives the session its lease `n`, in place of the one before it, which was of the same key. */
   put(
     session: string,
-    { ceiling_usd, keep }: Pick<HeldLease, "ceiling_usd" | "keep">,
+    { ceiling_usd, keep, key }: Pick<HeldLease, "ceiling_usd" | "keep" | "key">,
     n: number,
     now: number,
   ): HeldLease {
@@ -47,7 +50,11 @@ export class LeaseTable {
       expires_at,
       keep ? 1 : 0,
     );
-    return { n, ceiling_usd, expires_at, keep };
+    if (key !== undefined) {
+      const query = "INSERT INTO lease_key (session, key) VALUES (?, ?) ON CONFLICT DO NOTHING";
+      this.#sql.exec(query, session, key);
+    }
+    return { n, ceiling_usd, expires_at, keep, ...of(key) };
   }
 
   /**
@@ -64,21 +71,28 @@ export class LeaseTable {
 
   remove(session: string): void {
     this.#sql.exec("DELETE FROM lease WHERE session = ?", session);
+    this.#sql.exec("DELETE FROM lease_key WHERE session = ?", session);
   }
 
   /** All that are out but that of one session, each with what its session has spent. */
   outstanding(but: string | null): OutstandingLease[] {
-    type Stored = { ceiling: number; spent: number | null; expires_at: number };
+    type Stored = { ceiling: number; spent: number | null; expires_at: number; key: string | null };
     const query = `
-      SELECT lease.ceiling, lease.expires_at, json_extract(session.summary, '$.spent_usd') AS spent
-      FROM lease LEFT JOIN session ON session.id = lease.session WHERE lease.session IS NOT ?`;
+      SELECT lease.ceiling, lease.expires_at, json_extract(session.summary, '$.spent_usd') AS spent,
+        lease_key.key
+      FROM lease LEFT JOIN session ON session.id = lease.session
+        LEFT JOIN lease_key ON lease_key.session = lease.session
+      WHERE lease.session IS NOT ?`;
     return this.#sql
       .exec<Stored>(query, but)
       .toArray()
-      .map(({ ceiling, expires_at, spent }) => ({
+      .map(({ ceiling, expires_at, spent, key }) => ({
+        key,
         ceiling_usd: ceiling,
         spent_usd: spent ?? 0,
         expires_at,
       }));
   }
 }
+
+const of = (key: string | null | undefined) => (key ? { key } : {});

@@ -22,6 +22,8 @@ export const BUDGET_NAMES: readonly BudgetName[] = ["day", "month", "total"];
 
 /** A lease that was not given back. */
 export interface OutstandingLease {
+  /** The managed key on whose behalf it was given; null: the account alone. Absent: null. */
+  key?: string | null;
   ceiling_usd: number;
   /** What its session has cost in all, as it was last reported. */
   spent_usd: number;
@@ -32,6 +34,8 @@ export interface OutstandingLease {
 export type Spent = Record<BudgetName, number>;
 
 export interface BudgetPosition {
+  /** `key_<ulid>` of the managed key whose budget it is; absent: the account's. */
+  key?: string;
   name: BudgetName;
   limit_usd: number | null;
   spent_usd: number;
@@ -84,6 +88,8 @@ export interface Asked {
   /** Less than this is of no use. */
   least_usd: number;
   want_usd: number;
+  /** `key_<ulid>` of the managed key that pays and has budgets; absent: the account alone pays. */
+  key?: string;
 }
 
 export type Share =

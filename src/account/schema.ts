@@ -5,6 +5,11 @@
  * A written row is what storage costs, so no table has a secondary index, and none has a hidden
  * rowid beside its key (`WITHOUT ROWID`; a text key on a rowid table bills two rows for one).
  */
+import { AUDIT_TABLE } from "./audit-table.ts";
+import { KEY_TABLE } from "./key-table.ts";
+import { RATE_TABLE } from "./rate-table.ts";
+import { SECRET_TABLE } from "./secret-table.ts";
+
 const FIGURES = `
   calls INTEGER NOT NULL,
   turns INTEGER NOT NULL,
@@ -31,6 +36,22 @@ CREATE TABLE IF NOT EXISTS session (
   seq INTEGER NOT NULL,
   -- SessionSummary as JSON. One column, since it is written and read as a whole.
   summary TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS name (
+  -- The name of a session: unique among those that live. Text as the client sent it.
+  name TEXT PRIMARY KEY,
+  -- The session's ULID.
+  session TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS claim (
+  -- A name that a session is about to take, until its report says that it has. Few rows, so it is
+  -- read as a whole where it must be.
+  name TEXT PRIMARY KEY,
+  session TEXT NOT NULL,
+  -- From here on the claim is void, in milliseconds since the epoch.
+  until INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
 CREATE TABLE IF NOT EXISTS tombstone (
@@ -93,6 +114,35 @@ CREATE TABLE IF NOT EXISTS lease (
   -- It outlives its turn: 1 or 0.
   keep INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS lease_key (
+  -- The managed key on whose behalf the session has its lease. Few leases are of a key that has a
+  -- budget, so the others do without this row.
+  session TEXT PRIMARY KEY,
+  -- key_<ulid>
+  key TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS key_usage (
+  -- The same as usage for what a managed key pays, in its stead: a turn is a row in one of the two.
+  day INTEGER NOT NULL,
+  -- key_<ulid>. It follows the day, so that the open days of a key are few ranges.
+  key TEXT NOT NULL,
+  session TEXT NOT NULL,
+  model TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+${FIGURES}
+  PRIMARY KEY (day, key, session, model)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE IF NOT EXISTS key_closed (
+  -- The part of closed that a managed key has paid. The key leads, so that all its days are a range.
+  key TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  model TEXT NOT NULL,
+${FIGURES}
+  PRIMARY KEY (key, day, model)
+) WITHOUT ROWID, STRICT;
 `;
 
 /** Whether the tables are there. Reads only. */
@@ -102,4 +152,8 @@ export const hasSchema = (sql: SqlStorage): boolean =>
 /** Makes the tables that are missing. */
 export const makeSchema = (sql: SqlStorage): void => {
   sql.exec(TABLES);
+  sql.exec(AUDIT_TABLE);
+  sql.exec(KEY_TABLE);
+  sql.exec(RATE_TABLE);
+  sql.exec(SECRET_TABLE);
 };

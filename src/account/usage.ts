@@ -1,8 +1,8 @@
-/** The ledger: what the account's sessions used, by day, session and model. */
+/** The ledger: what the account's sessions used, by day, session, model and managed key. */
 import { type LedgerEntry, monthOf } from "../shared/ledger.ts";
 import type { Spent } from "./leases.ts";
 
-export const USAGE_GROUPS = ["day", "model", "session"] as const;
+export const USAGE_GROUPS = ["day", "model", "session", "key"] as const;
 
 export type UsageGroup = (typeof USAGE_GROUPS)[number];
 
@@ -25,7 +25,7 @@ export interface Figures {
 }
 
 export interface UsageRow extends Figures {
-  /** The day, the model or the session's ULID. */
+  /** The day, the model, the session's ULID or `key_<ulid>`; empty for all other keys together. */
   key: number | string;
 }
 
@@ -37,6 +37,8 @@ export interface UsageQuery {
   limit: number;
   /** The `key` of the last row of the page before. */
   cursor: number | string | null;
+  /** `key_<ulid>`: only what this managed key has paid. */
+  key?: string;
 }
 
 export interface UsagePage {
@@ -67,11 +69,43 @@ const SUMS = NAMES.map((name) => `SUM(${name}) AS ${name}`).join(", ");
 const REPLACED = NAMES.map((name) => `${name} = excluded.${name}`).join(", ");
 const ADDED = NAMES.map((name) => `${name} = ${name} + excluded.${name}`).join(", ");
 
-/** Each day once: those that are over from their sums, the others from what each session used. */
-const DAYS = `
-  SELECT day, model, ${LIST} FROM closed WHERE day BETWEEN ?1 AND ?2
+/** What each session used, whoever paid. */
+const ALL = `
+  SELECT day, session, model, ${LIST} FROM usage
   UNION ALL
-  SELECT day, model, ${LIST} FROM usage WHERE day BETWEEN max(?1, ?3 + 1) AND ?2`;
+  SELECT day, session, model, ${LIST} FROM key_usage`;
+
+/**
+ * Each day once: those that are over, up to ?3, from their sums, the others from what each session
+ * used. ?4 is null here, and a managed key below.
+ */
+const DAYS = `
+  SELECT day, model, ${LIST} FROM closed WHERE day BETWEEN ?1 AND ?2 AND ?4 IS NULL
+  UNION ALL
+  SELECT day, model, ${LIST} FROM (${ALL}) WHERE day BETWEEN max(?1, ?3 + 1) AND ?2`;
+
+/** Days behind ?3 that are in the table, each found by one look. */
+const OPEN_DAYS = `
+  WITH RECURSIVE open(day) AS (
+    SELECT min(day) FROM key_usage WHERE day > ?3
+    UNION ALL
+    SELECT (SELECT min(day) FROM key_usage WHERE day > open.day) FROM open WHERE day IS NOT NULL
+  )
+  SELECT day FROM open WHERE day BETWEEN ?1 AND ?2`;
+
+/** The same of one managed key. */
+const KEY_DAYS = `
+  SELECT day, model, ${LIST} FROM key_closed WHERE key = ?4 AND day BETWEEN ?1 AND ?2
+  UNION ALL
+  SELECT day, model, ${LIST} FROM key_usage WHERE key = ?4 AND day IN (${OPEN_DAYS})`;
+
+/** What was used by managed key; everything else under an empty one. */
+const KEYS = `
+  SELECT key, ${LIST} FROM key_closed WHERE day BETWEEN ?1 AND ?2
+  UNION ALL
+  SELECT key, ${LIST} FROM key_usage WHERE day BETWEEN max(?1, ?3 + 1) AND ?2
+  UNION ALL
+  SELECT '' AS key, ${LIST} FROM usage WHERE day BETWEEN ?1 AND ?2`;
 
 export const NOTHING_USED: Figures = {
   calls: 0,
@@ -107,14 +141,19 @@ export class UsageLedger {
     this.#closeDays(today);
     const closed = entries.length > 0 ? this.#closedThrough() : 0;
     for (const entry of entries) {
-      const { day, model, seq } = entry;
-      const known = this.#known(day, session, model);
+      const { day, model, seq, key } = entry;
+      const known = this.#known(session, entry);
       if (known && known.seq >= seq) continue;
       const figures = figuresOf(entry);
+      const values = [day, session, model, seq, ...NAMES.map((name) => figures[name])];
       this.#sql.exec(
-        `INSERT INTO usage (day, session, model, seq, ${LIST}) VALUES (?, ?, ?, ?, ${MARKS})
-         ON CONFLICT DO UPDATE SET seq = excluded.seq, ${REPLACED}`,
-        ...[day, session, model, seq, ...NAMES.map((name) => figures[name])],
+        key === undefined
+          ? `INSERT INTO usage (day, session, model, seq, ${LIST}) VALUES (?, ?, ?, ?, ${MARKS})
+             ON CONFLICT DO UPDATE SET seq = excluded.seq, ${REPLACED}`
+          : `INSERT INTO key_usage (day, session, model, seq, ${LIST}, key)
+             VALUES (?, ?, ?, ?, ${MARKS}, ?)
+             ON CONFLICT DO UPDATE SET seq = excluded.seq, ${REPLACED}`,
+        ...(key === undefined ? values : [...values, key]),
       );
       if (day > closed) continue;
       const more = NAMES.map((name) => figures[name] - (known?.[name] ?? 0));
@@ -123,23 +162,31 @@ export class UsageLedger {
          ON CONFLICT DO UPDATE SET ${ADDED}`,
         ...[day, model, ...more],
       );
+      if (key === undefined) continue;
+      this.#sql.exec(
+        `INSERT INTO key_closed (key, day, model, ${LIST}) VALUES (?, ?, ?, ${MARKS})
+         ON CONFLICT DO UPDATE SET ${ADDED}`,
+        ...[key, day, model, ...more],
+      );
     }
   }
 
-  spent(today: number): Spent {
+  /** Of the account, or of one managed key. */
+  spent(today: number, key?: string): Spent {
     const month = monthOf(today);
     return {
-      day: this.#cost(today, today),
-      month: this.#cost(month.first, month.next - 1),
-      total: this.#cost(0, LAST_DAY),
+      day: this.#cost(today, today, key),
+      month: this.#cost(month.first, month.next - 1, key),
+      total: this.#cost(0, LAST_DAY, key),
     };
   }
 
-  page({ group, from, to, limit, cursor }: UsageQuery): UsagePage {
-    const closed = this.#closedThrough();
-    const all = `SELECT ${SUMS} FROM (${DAYS})`;
-    const [totals] = this.#sql.exec<Stored>(all, from, to, closed).toArray();
-    const rows = this.#rows({ group, from, to, limit: limit + 1, cursor }, closed);
+  page(query: UsageQuery): UsagePage {
+    const { limit } = query;
+    const source = this.#source(query);
+    const all = `SELECT ${SUMS} FROM (${source.days})`;
+    const [totals] = this.#sql.exec<Stored>(all, ...source.values).toArray();
+    const rows = this.#rows({ ...query, limit: limit + 1 });
     return {
       rows: rows.slice(0, limit),
       more: rows.length > limit,
@@ -147,34 +194,60 @@ export class UsageLedger {
     };
   }
 
-  #rows({ group, from, to, limit, cursor }: UsageQuery, closed: number): UsageRow[] {
+  #rows(asked: UsageQuery): UsageRow[] {
     type Row = Stored & { key: number | string };
+    const { group, from, to, limit, cursor, key } = asked;
     switch (group) {
       case "day": {
-        const query = `SELECT day AS key, ${SUMS} FROM (${DAYS}) GROUP BY day ORDER BY day DESC LIMIT ?4`;
         const last = cursor === null ? to : Math.min(to, Number(cursor) - 1);
-        return this.#sql.exec<Row>(query, from, last, closed, limit).toArray();
+        const { days, values } = this.#source({ ...asked, to: last });
+        const query = `SELECT day AS key, ${SUMS} FROM (${days}) GROUP BY day ORDER BY day DESC LIMIT ?5`;
+        return this.#sql.exec<Row>(query, ...values, limit).toArray();
       }
       case "model": {
-        const query = `SELECT model AS key, ${SUMS} FROM (${DAYS}) WHERE model > ?4 GROUP BY model ORDER BY model LIMIT ?5`;
-        return this.#sql.exec<Row>(query, from, to, closed, cursor ?? "", limit).toArray();
+        const { days, values } = this.#source(asked);
+        const query = `SELECT model AS key, ${SUMS} FROM (${days}) WHERE model > ?5 GROUP BY model ORDER BY model LIMIT ?6`;
+        return this.#sql.exec<Row>(query, ...values, cursor ?? "", limit).toArray();
       }
       case "session": {
-        const query = `SELECT session AS key, ${SUMS} FROM usage WHERE day BETWEEN ? AND ? AND session < ? GROUP BY session ORDER BY session DESC LIMIT ?`;
-        return this.#sql.exec<Row>(query, from, to, cursor ?? "~", limit).toArray();
+        const rows = key === undefined ? `(${ALL})` : "key_usage";
+        const only = key === undefined ? "?5 IS NULL" : "key = ?5";
+        const query = `SELECT session AS key, ${SUMS} FROM ${rows} WHERE day BETWEEN ?1 AND ?2 AND session < ?3 AND ${only} GROUP BY session ORDER BY session DESC LIMIT ?4`;
+        return this.#sql.exec<Row>(query, from, to, cursor ?? "~", limit, key ?? null).toArray();
+      }
+      case "key": {
+        // The empty one comes first.
+        const query = `SELECT key, ${SUMS} FROM (${KEYS}) WHERE (?4 IS NULL OR key > ?4) AND (?5 IS NULL OR key = ?5) GROUP BY key ORDER BY key LIMIT ?6`;
+        const values = [from, to, this.#closedThrough(), cursor, key ?? null, limit];
+        return this.#sql.exec<Row>(query, ...values).toArray();
       }
     }
   }
 
-  #known(day: number, session: string, model: string): (Stored & { seq: number }) | null {
-    const query = `SELECT seq, ${LIST} FROM usage WHERE day = ? AND session = ? AND model = ?`;
-    const [known] = this.#sql.exec<Stored & { seq: number }>(query, day, session, model).toArray();
+  /** The days of a period, and what ?1 to ?4 are in them. */
+  #source({ from, to, key }: Pick<UsageQuery, "from" | "to" | "key">): {
+    days: string;
+    values: SqlStorageValue[];
+  } {
+    const days = key === undefined ? DAYS : KEY_DAYS;
+    return { days, values: [from, to, this.#closedThrough(), key ?? null] };
+  }
+
+  #known(session: string, { day, model, key }: LedgerEntry): (Stored & { seq: number }) | null {
+    const where = "WHERE day = ? AND session = ? AND model = ?";
+    const query =
+      key === undefined
+        ? `SELECT seq, ${LIST} FROM usage ${where}`
+        : `SELECT seq, ${LIST} FROM key_usage ${where} AND key = ?`;
+    const values = [day, session, model, ...(key === undefined ? [] : [key])];
+    const [known] = this.#sql.exec<Stored & { seq: number }>(query, ...values).toArray();
     return known ?? null;
   }
 
-  #cost(from: number, to: number): number {
-    const query = `SELECT coalesce(SUM(cost), 0) AS cost FROM (${DAYS})`;
-    return this.#sql.exec<{ cost: number }>(query, from, to, this.#closedThrough()).one().cost;
+  #cost(from: number, to: number, key?: string): number {
+    const { days, values } = this.#source({ from, to, ...(key === undefined ? {} : { key }) });
+    const query = `SELECT coalesce(SUM(cost), 0) AS cost FROM (${days})`;
+    return this.#sql.exec<{ cost: number }>(query, ...values).one().cost;
   }
 
   #closedThrough(): number {
@@ -186,11 +259,17 @@ export class UsageLedger {
   #closeDays(today: number): void {
     if (this.#closedOn === today) return;
     this.#closedOn = today;
+    const open = [this.#closedThrough(), today - 1];
     this.#sql.exec(
       `INSERT INTO closed (day, model, ${LIST})
-       SELECT day, model, ${SUMS} FROM usage WHERE day > ? AND day < ? GROUP BY day, model`,
-      this.#closedThrough(),
-      today - 1,
+       SELECT day, model, ${SUMS} FROM (${ALL}) WHERE day > ? AND day < ? GROUP BY day, model`,
+      ...open,
+    );
+    this.#sql.exec(
+      `INSERT INTO key_closed (key, day, model, ${LIST})
+       SELECT key, day, model, ${SUMS} FROM key_usage WHERE day > ? AND day < ?
+       GROUP BY key, day, model`,
+      ...open,
     );
   }
 }

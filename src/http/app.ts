@@ -1,6 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type ConfigProblem, readConfig } from "../shared/config.ts";
+import { followLogLevel } from "../shared/log-level.ts";
 import type { HttpEnv } from "./context.ts";
 import { cors } from "./cors.ts";
 import * as problems from "./problems.ts";
@@ -38,6 +39,7 @@ const configuration = (): MiddlewareHandler<HttpEnv> =>
   async function configuration(c, next) {
     const result = readConfig(c.env);
     if (!result.ok) return problems.respond(c, misconfigured(result.problems));
+    followLogLevel(c.env);
     c.set("config", result.config);
     return next();
   };

@@ -1,41 +1,82 @@
 import type { MiddlewareHandler } from "hono";
 import type { Config } from "../shared/config.ts";
 import { DEFAULT_ACCOUNT } from "../shared/config-readers.ts";
+import {
+  anonymousIdentity,
+  configuredIdentity,
+  digestOf,
+  type Identity,
+  isManagedForm,
+  keyEnded,
+  managedIdentity,
+  type Standing,
+  sameDigest,
+} from "./caller.ts";
 import { sha256Hex } from "./canonical.ts";
-import type { HttpEnv } from "./context.ts";
-import { type Problem, ProblemError, unauthorized, unavailable } from "./problems.ts";
+import type { HttpContext, HttpEnv } from "./context.ts";
+import { ProblemError, unauthorized, unavailable } from "./problems.ts";
 
 /** The public id of the account `name`: also the name of its object. */
 export const accountId = async (name: string): Promise<string> =>
   `acct_${(await sha256Hex(name)).slice(0, 16)}`;
 
-type Identity = { kind: "account"; id: string } | { kind: "refused"; problem: Problem };
-
 /**
- * Lets a request through when it brings a configured key, as `Authorization: Bearer` or
- * `X-API-Key`, and puts its account's id into the context. Without any configured key only
- * requests of this machine are let through, and only with `ALLOW_ANONYMOUS=true`.
+ * Lets a request through when it brings a key, as `Authorization: Bearer` or `X-API-Key`, and puts
+ * into the context whose it is. Without any configured key also requests of this machine that bring
+ * none are let through, but only with `ALLOW_ANONYMOUS=true`.
  *
  * @example
  * app.use("/api/*", authentication());
  */
 export const authentication = (): MiddlewareHandler<HttpEnv> =>
   async function authentication(c, next) {
-    const identity = await identify(c.req.raw, c.get("config"));
-    if (identity.kind === "refused") throw new ProblemError(identity.problem);
-    c.set("account", identity.id);
+    admit(c, await identify(c));
     return next();
   };
 
-/** Whose request it is. */
-async function identify(request: Request, config: Config): Promise<Identity> {
-  if (config.clientKeys.length === 0) return anonymous(request, config);
-  const keys = await digestsOf(config);
-  for (const presented of credentials(request.headers)) {
-    const id = accountOf(keys, await digestOf(presented));
-    if (id !== null) return { kind: "account", id };
+/** Puts into the context whose request it is. */
+export function admit(c: HttpContext, { caller, credential }: Identity): void {
+  c.set("caller", caller);
+  c.set("account", caller.account);
+  c.set("credential", credential);
+}
+
+/** Refuses a key that was good, and leaves in the context whose it was. */
+export function refuse(c: HttpContext, { end, identity }: EndedStanding): never {
+  admit(c, identity);
+  throw new ProblemError(keyEnded(end));
+}
+
+type EndedStanding = Extract<Standing, { kind: "ended" }>;
+
+/** @throws ProblemError 401, or 503 where there is no key to be had */
+async function identify(c: HttpContext): Promise<Identity> {
+  const config = c.get("config");
+  const presented = credentials(c.req.raw.headers);
+  const configured = await configuredIdentities(config);
+  let refusal: Standing = { kind: "unknown" };
+  for (const text of presented) {
+    const found = identityOf(configured, await digestOf(text));
+    if (found) return found;
+    const managed = await managedIdentity(c.env, config, text);
+    if (managed.kind === "good") return managed.identity;
+    if (managed.kind === "ended") refusal = managed;
   }
-  return { kind: "refused", problem: unauthorized("Invalid or missing API key") };
+  if (refusal.kind === "ended") refuse(c, refusal);
+  // A key that was made here and is not good is never less than no key at all.
+  const anonymous = config.clientKeys.length === 0 && !presented.some(isManagedForm);
+  if (!anonymous) throw new ProblemError(unauthorized("Invalid or missing API key"));
+  const reason = whyNotAnonymous(c.req.raw, config.allowAnonymous);
+  if (reason === null) return anonymousOf(config);
+  throw new ProblemError(unavailable("no_api_key", `${reason}. ${HOW_TO_SET_A_KEY}.`));
+}
+
+/** Whom a ticket can be of that names no key: everybody of the account whose key stands in no table. */
+export async function unnamedIdentities(config: Config, account: string): Promise<Identity[]> {
+  const configured = await configuredIdentities(config);
+  const all = configured.map(({ identity }) => identity);
+  if (config.clientKeys.length === 0 && config.allowAnonymous) all.push(await anonymousOf(config));
+  return all.filter(({ caller }) => caller.account === account);
 }
 
 function credentials(headers: Headers): string[] {
@@ -44,51 +85,45 @@ function credentials(headers: Headers): string[] {
   return [bearer, apiKey].filter((one): one is string => typeof one === "string" && one !== "");
 }
 
-interface KeyDigest {
-  digest: ArrayBuffer;
-  account: string;
+interface Configured {
+  digest: Uint8Array;
+  identity: Identity;
 }
 
-const digestOf = (text: string): Promise<ArrayBuffer> =>
-  crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-
 /**
- * Every key is compared, and each in constant time: `timingSafeEqual` needs equal lengths, which
- * digests have, so neither a key's length nor its place in the list shows in the time it takes.
+ * Every key is compared, and each in constant time, so neither a key's length nor its place in the
+ * list shows in the time it takes.
  */
-function accountOf(keys: readonly KeyDigest[], presented: ArrayBuffer): string | null {
-  let found: string | null = null;
-  for (const { digest, account } of keys) {
-    if (crypto.subtle.timingSafeEqual(digest, presented)) found = account;
-  }
+function identityOf(keys: readonly Configured[], presented: Uint8Array): Identity | null {
+  let found: Identity | null = null;
+  for (const { digest, identity } of keys) if (sameDigest(digest, presented)) found = identity;
   return found;
 }
 
-const digests = new WeakMap<Config, readonly KeyDigest[]>();
+const known = new WeakMap<Config, readonly Configured[]>();
 
-/** The digests of the configured keys, kept as values: a promise may not cross requests. */
-async function digestsOf(config: Config): Promise<readonly KeyDigest[]> {
-  const before = digests.get(config);
+/** Whom the configured keys are of, kept as values: a promise may not cross requests. */
+async function configuredIdentities(config: Config): Promise<readonly Configured[]> {
+  const before = known.get(config);
   if (before) return before;
   const made = await Promise.all(
-    config.clientKeys.map(async ({ account, key }) => ({
-      digest: await digestOf(key),
-      account: await accountId(account),
-    })),
+    config.clientKeys.map(async ({ account: name, key }, at) => {
+      const account = { id: await accountId(name), name };
+      const others = config.clientKeys.slice(0, at).filter((other) => other.account === name);
+      const digest = await digestOf(key);
+      const identity = configuredIdentity(config, account, others.length, digest.toHex());
+      return { digest, identity };
+    }),
   );
-  digests.set(config, made);
+  known.set(config, made);
   return made;
 }
 
 const HOW_TO_SET_A_KEY =
   "Set API_KEYS or CC_API_KEY, for example with `npx wrangler secret put CC_API_KEY`";
 
-async function anonymous(request: Request, config: Config): Promise<Identity> {
-  const reason = whyNotAnonymous(request, config.allowAnonymous);
-  if (reason === null) return { kind: "account", id: await accountId(DEFAULT_ACCOUNT) };
-  const problem = unavailable("no_api_key", `${reason}. ${HOW_TO_SET_A_KEY}.`);
-  return { kind: "refused", problem };
-}
+const anonymousOf = async (config: Config): Promise<Identity> =>
+  anonymousIdentity(config, { id: await accountId(DEFAULT_ACCOUNT), name: DEFAULT_ACCOUNT });
 
 /**
  * Null when the request comes from this machine and not from another site's page. The checks are:

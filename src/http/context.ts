@@ -2,6 +2,8 @@ import type { Context } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import type { Env } from "../env.ts";
 import type { Config } from "../shared/config.ts";
+import type { Caller } from "../shared/keys.ts";
+import type { Credential } from "./caller.ts";
 
 /** What a route finds in its context: `env`, and in `var` what the middlewares put there. */
 export interface HttpEnv {
@@ -10,6 +12,12 @@ export interface HttpEnv {
     config: Config;
     /** Id of the account, `acct_…`; only behind `authentication()`. */
     account: string;
+    /** Whose request it is, and what its key may do; only behind `authentication()`. */
+    caller: Caller;
+    /** What this edge needs to know of the caller's key besides; only behind `authentication()`. */
+    credential: Credential;
+    /** The code of the problem that the request was answered with, if it was. */
+    problem: string | undefined;
   };
 }
 

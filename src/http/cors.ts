@@ -13,6 +13,7 @@ const REQUEST_HEADERS = [
   "if-none-match",
   "if-range",
   "range",
+  "x-request-id",
 ];
 
 const RESPONSE_HEADERS = [
@@ -26,6 +27,9 @@ const RESPONSE_HEADERS = [
   "preference-applied",
   "retry-after",
   "www-authenticate",
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
   "x-request-id",
 ];
 

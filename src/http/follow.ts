@@ -13,6 +13,7 @@ import type { Event, Preview, ToolOutput } from "../shared/events.ts";
 import { eventsOf } from "../shared/row-events.ts";
 import type { Row } from "../shared/rows.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
+import type { KeyEnd } from "./caller.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
 
 /** One thing that a follower sees. */
@@ -34,7 +35,9 @@ export type FollowEnd =
   | { kind: "not_found" }
   | { kind: "deleted" }
   | { kind: "cursor_ahead"; head: number }
-  | { kind: "unreachable" };
+  | { kind: "unreachable" }
+  /** Whoever reads may not any more. */
+  | { kind: "key_ended"; end: KeyEnd };
 
 export interface FollowOptions {
   /** Where to begin; `head` shows only what comes from now on. */

@@ -163,8 +163,10 @@ function placeOf(c: HttpContext): ProblemPlace {
 }
 
 /** Answers with a problem, from inside a route. */
-export const respond = (c: HttpContext, problem: Problem): Response =>
-  problemResponse(problem, placeOf(c));
+export function respond(c: HttpContext, problem: Problem): Response {
+  c.set("problem", problem.code);
+  return problemResponse(problem, placeOf(c));
+}
 
 /** `app.onError`: a thrown problem as it is; anything else as a 500 whose cause is in the log. */
 export function onError(error: Error, c: HttpContext): Response {

@@ -1,6 +1,7 @@
 /** Moves what a follower sees into an SSE stream, at the pace that the client can take. */
 import { type Cursor, formatCursor } from "../shared/cursor.ts";
 import { errorOf, writeLine } from "../shared/log-line.ts";
+import { endMessage } from "./caller.ts";
 import type { FollowEnd, Followed } from "./follow.ts";
 import { type FrameBody, previewFrames, rowFrames, type StreamEncoder } from "./frames.ts";
 import type { SseFrame, SseStream } from "./sse.ts";
@@ -103,6 +104,12 @@ function endFrame(end: FollowEnd, cursor: string): SseFrame | undefined {
         code: "unavailable",
         message: "The session could not be reached. Connect again with the id of the last frame.",
         retryable: true,
+      });
+    case "key_ended":
+      return errorFrame(cursor, {
+        code: end.end,
+        message: endMessage(end.end),
+        retryable: false,
       });
   }
 }

@@ -9,9 +9,11 @@ import type { JsonObject } from "../shared/content.ts";
 import { atRow, type Cursor, isAhead, parseCursor } from "../shared/cursor.ts";
 import { isOutcome, type OutcomeEvent } from "../shared/events.ts";
 import type { Row } from "../shared/rows.ts";
+import { keyEnded } from "./caller.ts";
 import type { HttpContext } from "./context.ts";
 import { type FollowEnd, Follower } from "./follow.ts";
 import type { StreamEncoder } from "./frames.ts";
+import { type KeyWatch, watchKey } from "./key-watch.ts";
 import type { Media } from "./media.ts";
 import { conflict, cursorAhead, notFound, type Problem, respond, unavailable } from "./problems.ts";
 import { type FollowStream, pump } from "./pump.ts";
@@ -48,6 +50,7 @@ const RETRY_AFTER: Readonly<Record<string, number>> = {
   rate_limited: 30,
   overloaded: 10,
   budget_unavailable: 5,
+  own_key_unavailable: 5,
 };
 
 type Admitted = Extract<SubmitAnswer, { ok: true }>;
@@ -70,10 +73,11 @@ async function answered(
 ): Promise<Response> {
   const { session } = what;
   const left = new AbortController();
+  const watch = watchKey(c, left.signal);
   // The dial leaves together with the submission: their order does not matter to what is read.
   const follower =
     waitMs > 0
-      ? new Follower(session, { from: "head", reads: parcel.id, signal: left.signal })
+      ? new Follower(session, { from: "head", reads: parcel.id, signal: watch.signal })
       : null;
   try {
     const answer = await send(session, parcel);
@@ -86,8 +90,8 @@ async function answered(
       !follower || accepted.input === null
         ? acceptedResponse(c, what, accepted)
         : what.stream
-          ? streamed(c, what, follower, answer, left)
-          : await folded(c, what, follower, accepted, left, waitMs);
+          ? streamed(c, what, follower, answer, left, watch)
+          : await folded(c, what, follower, accepted, left, waitMs, watch);
     // On a problem as well, which has no headers but its own.
     if (accepted.replayed) response.headers.set("idempotency-replayed", "true");
     return response;
@@ -103,6 +107,7 @@ function streamed(
   follower: Follower,
   { accepted, session: { seq: head } }: Admitted,
   left: AbortController,
+  watch: KeyWatch,
 ): Response {
   const seen = resumedAt(c, accepted) ?? atRow(accepted.s - 1);
   if (isAhead(seen, head)) {
@@ -110,7 +115,7 @@ function streamed(
     return respond(c, cursorAhead(head));
   }
   const sse = openSse({ signal: c.req.raw.signal, closed: left });
-  const followed = resumed(own(follower.read(accepted.s), accepted), seen);
+  const followed = resumed(own(watch.over(follower.read(accepted.s)), accepted), seen);
   c.executionCtx.waitUntil(pump(sse, followed, what.encoder, seen));
   return sse.response;
 }
@@ -129,13 +134,14 @@ async function folded(
   accepted: Accepted,
   left: AbortController,
   waitMs: number,
+  watch: KeyWatch,
 ): Promise<Response> {
   const stop = () => left.abort();
   const cancelTimer = clock.after(waitMs, stop);
   c.req.raw.signal.addEventListener("abort", stop, { once: true });
   // It may have left while its submission was on the way.
   if (c.req.raw.signal.aborted) stop();
-  const followed = own(follower.read(accepted.s), accepted);
+  const followed = own(watch.over(follower.read(accepted.s)), accepted);
   try {
     for (;;) {
       const step = await followed.next();
@@ -217,6 +223,9 @@ function unanswered(
   accepted: Accepted,
   waitMs: number,
 ): Problem {
+  if (end?.kind === "key_ended") {
+    return { ...keyEnded(end.end), extra: { turn: `turn_${accepted.result}` } };
+  }
   if (end?.kind === "deleted" || end?.kind === "not_found") return notFound("Session");
   return stillRunning(what, accepted, waitMs);
 }

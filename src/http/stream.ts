@@ -4,6 +4,7 @@ import { type Cursor, formatCursor } from "../shared/cursor.ts";
 import type { HttpContext } from "./context.ts";
 import { type FollowEnd, type Followed, Follower } from "./follow.ts";
 import type { StreamEncoder } from "./frames.ts";
+import { watchKey } from "./key-watch.ts";
 import { notFound, respond } from "./problems.ts";
 import { type FollowStream, pump } from "./pump.ts";
 import { openSse, SSE_HEADERS } from "./sse.ts";
@@ -16,7 +17,8 @@ export async function streamEvents(
   encoder: StreamEncoder,
 ): Promise<Response> {
   const closed = new AbortController();
-  const followed = new Follower(session, { from, signal: closed.signal }).read();
+  const watch = watchKey(c, closed.signal);
+  const followed = watch.over(new Follower(session, { from, signal: watch.signal }).read());
   // The session answers at once with what it has, so a missing one is known before the headers.
   const first = await followed.next();
   if (first.done && first.value?.kind === "not_found") return respond(c, notFound("Session"));

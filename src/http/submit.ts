@@ -1,6 +1,6 @@
 /** Hands a submission to its session: media first, long bodies in parts, and again if need be. */
 import { ulid } from "ulid";
-import type { CreateAnswer, SessionStub } from "../session/calls.ts";
+import type { CreateAnswer, Creation, SessionStub } from "../session/calls.ts";
 import type { Submission, SubmitAnswer } from "../session/commands.ts";
 import { MEDIA_PIECE_BYTES } from "../session/media.ts";
 import { clock } from "../shared/clock.ts";
@@ -62,11 +62,14 @@ export function create(
   session: SessionStub,
   id: string,
   config: SessionConfig,
+  more: Creation = {},
 ): Promise<CreateAnswer> {
   return repeatedly(async () => {
-    if (isLight(config, PART_UNITS)) return session.create(id, config);
-    const answer = await session.createStaged(id, await stage(session, id, config));
+    const answer = isLight(config, PART_UNITS)
+      ? await session.create(id, config, more)
+      : await session.createStaged(id, await stage(session, id, config), more);
     if (!answer.ok && answer.missing) throw new Error("parts are missing");
+    if (!answer.ok && answer.undecided) throw new Error("the account could not be asked");
     return answer;
   });
 }

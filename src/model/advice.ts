@@ -32,6 +32,9 @@ const ADVICE: Readonly<Record<FinalCode, string | null>> = {
   tool_change_rejected: "Send it with the tools of the turn before, or start a new session.",
   spend_cap: null,
   upstream_refused: null,
+  own_key_unavailable: SOON,
+  own_key_refused: null,
+  own_key_locked: null,
   request_not_sent: null,
 };
 

@@ -7,13 +7,16 @@ import { Stream } from "@anthropic-ai/sdk/core/streaming";
 import { APIError } from "@anthropic-ai/sdk/error";
 import { clock } from "../shared/clock.ts";
 import { eventIn } from "./event.ts";
+import { keyHiding } from "./key-hiding.ts";
 import type { StreamEvent } from "./message.ts";
 import type { EncodedRequest } from "./request-body.ts";
-import { CallFailed, type Failure, type RetryHeaders } from "./retry.ts";
+import { CallFailed, type Failure, type KeyOwner, type RetryHeaders } from "./retry.ts";
 
 /** Where model calls go. */
 export interface Upstream {
   apiKey: string;
+  /** Whose the key is, where it is not the server's. */
+  owner?: KeyOwner;
   /** Address of the API without `/v1`; absent: Anthropic's own. */
   baseURL?: string;
   /** Takes the place of the global `fetch`: the stand-in, or a test. */
@@ -56,6 +59,7 @@ export async function* openStream(
   { signal, onStart, firstByteMs = 300_000, stallMs = 90_000 }: StreamOptions,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   signal.throwIfAborted();
+  const hide = keyHiding(upstream.apiKey);
   const connection = new AbortController();
   const abort = () => connection.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
@@ -72,12 +76,12 @@ export async function* openStream(
     silence.heard();
     onStart?.({
       status: response.status,
-      request_id: requestId(response.headers),
+      request_id: requestId(response.headers, hide.has),
       ms: clock.now() - began,
     });
     const type = mediaType(response.headers);
     if (response.ok && type !== "text/event-stream") {
-      fail({ kind: "malformed", detail: `${type} instead of an event stream` });
+      fail({ kind: "malformed", detail: `${hide.inText(type)} instead of an event stream` });
       // Nobody will read it, and it may not end.
       response.body?.cancel().catch(() => {});
       connection.signal.throwIfAborted();
@@ -125,7 +129,7 @@ export async function* openStream(
     for await (const frame of Stream.rawEvents(response)) {
       // A chunk may hold events behind the one at which the reader aborted.
       connection.signal.throwIfAborted();
-      const event = eventIn(frame);
+      const event = eventIn({ ...frame, data: hide.inAnswer(frame.data) });
       if (event === null) continue;
       if (first) silence.tighten(stallMs);
       first = false;
@@ -138,7 +142,7 @@ export async function* openStream(
     // The SDK gives an abort another face, so the reason is taken from its source.
     connection.signal.throwIfAborted();
     const failure = error instanceof CallFailed ? error.failure : failureOf(error, sent, answered);
-    throw new CallFailed(withoutKey(failure, upstream.apiKey));
+    throw new CallFailed(withoutKey(failure, hide.inText), upstream.owner);
   } finally {
     silence.stop();
     signal.removeEventListener("abort", abort);
@@ -163,9 +167,9 @@ function failureOf(error: unknown, sent: boolean, answered: boolean): Failure {
 }
 
 /** A gateway may say in its error what it was sent. */
-function withoutKey(failure: Failure, key: string): Failure {
-  if (!("message" in failure) || failure.message === null || key.length < 8) return failure;
-  return { ...failure, message: failure.message.replaceAll(key, "[key]") };
+function withoutKey(failure: Failure, hide: (text: string) => string): Failure {
+  if (!("message" in failure) || failure.message === null) return failure;
+  return { ...failure, message: hide(failure.message) };
 }
 
 /** The SDK's types are those of the API, and what answers need not be the API. */
@@ -182,9 +186,9 @@ function retryHeaders(headers: Headers | undefined): RetryHeaders {
 }
 
 /** The API's id of the call, which clients and logs show, so only what has the form of one. */
-function requestId(headers: Headers): string | null {
+function requestId(headers: Headers, isSecret: (text: string) => boolean): string | null {
   const id = headers.get("request-id") ?? "";
-  return /^[\w.:-]{1,128}$/.test(id) ? id : null;
+  return /^[\w.:-]{1,128}$/.test(id) && !isSecret(id) ? id : null;
 }
 
 /** The media type without its parameters, in lower case; a text that says so where it is none. */

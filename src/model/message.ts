@@ -189,7 +189,7 @@ export class MessageAccumulator {
     if (!isRecord(delta)) throw malformed("content_block_delta without a delta");
     const { i, block } = open;
     if (!takesDelta(block, delta.type)) {
-      throw malformed(`a ${delta.type} in a ${block.type} block`);
+      throw malformed(`a ${kindIn(delta.type)} in a ${kindIn(block.type)} block`);
     }
     switch (delta.type) {
       case "text_delta": {
@@ -279,6 +279,10 @@ export class MessageAccumulator {
 }
 
 const malformed = (detail: string): CallFailed => new CallFailed({ kind: "malformed", detail });
+
+/** What answers need not be the API: only what looks like the name of a kind is repeated. */
+const kindIn = (type: unknown): string =>
+  typeof type === "string" && /^[a-z_]{1,40}$/.test(type) ? type : "piece of no kind";
 
 const place = (index: unknown): string =>
   typeof index === "number" ? `content block ${index}` : "content block without a number";

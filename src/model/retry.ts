@@ -3,11 +3,17 @@
  * can act on. Pure: the edge (client.ts) only reports what happened.
  */
 import { retiredAt } from "./catalogue.ts";
+import { keyMissing, refusedKey } from "./own-key-failure.ts";
+
+/** Who has a key of their own, and pays with it in place of the server. */
+export type KeyOwner = "session" | "account";
 
 /** What went wrong with one attempt, as far as it could be seen. */
 export type Failure =
   /** The request never left: key or address are missing, or cannot be put into a request. */
   | { kind: "unsent" }
+  /** Nor did it here: it was to be made with a key that cannot be decrypted, or not be asked for. */
+  | { kind: "own_key"; owner: KeyOwner; why: "locked" | "unreachable" }
   /** No answer: the connection could not be made or broke before the response began. */
   | { kind: "network" }
   /** The API answered with an error status. Fields of the error body are null where absent. */
@@ -45,10 +51,13 @@ export interface RetryHeaders {
 export class CallFailed extends Error {
   override readonly name = "CallFailed";
   readonly failure: Failure;
+  /** Whose key it was made with, where that is not the server's. */
+  readonly owner: KeyOwner | undefined;
 
-  constructor(failure: Failure) {
+  constructor(failure: Failure, owner?: KeyOwner) {
     super(`model call failed: ${failure.kind}`);
     this.failure = failure;
+    this.owner = owner;
   }
 }
 
@@ -59,7 +68,8 @@ type RetryCode =
   | "connection_failed"
   | "stream_cut"
   | "stalled"
-  | "malformed_stream";
+  | "malformed_stream"
+  | "own_key_unavailable";
 
 export type FinalCode =
   | RetryCode
@@ -79,6 +89,8 @@ export type FinalCode =
   | "compaction_rejected"
   | "spend_cap"
   | "upstream_refused"
+  | "own_key_refused"
+  | "own_key_locked"
   | "request_not_sent";
 
 export type Classified =
@@ -96,10 +108,14 @@ export type Classified =
       content_rejected: boolean;
     };
 
-/** The call that failed: its model, and the time of the failure in milliseconds. */
+/**
+ * The call that failed: its model, the time of the failure in milliseconds, and whose key it was made
+ * with, where that is not the server's.
+ */
 export interface FailedCall {
   model: string;
   at: number;
+  owner?: KeyOwner | undefined;
 }
 
 const SPEND_CAPS: ReadonlySet<string | null> = new Set([
@@ -124,8 +140,11 @@ export function classify(failure: Failure, call: FailedCall): Classified {
       return final(
         "request_not_sent",
         "No request could be made to the model API. Check that ANTHROPIC_API_KEY and " +
-          "ANTHROPIC_BASE_URL are set and without stray characters.",
+          "ANTHROPIC_BASE_URL are set and without stray characters; without the first, set an " +
+          "Anthropic key of the account or session.",
       );
+    case "own_key":
+      return keyMissing(failure);
     case "network":
       return retry("connection_failed", "The connection to the model API failed.");
     case "cut":
@@ -181,7 +200,7 @@ function retryOf(type: string | null, status: number | undefined): Classified & 
 function finalOf(
   status: number,
   { type, message }: { type: string | null; message: string | null },
-  { model, at }: FailedCall,
+  { model, at, owner }: FailedCall,
 ): Classified & { kind: "final" } {
   const said = quoted(message);
   const retirement = retiredAt(model, at);
@@ -201,6 +220,7 @@ function finalOf(
     case 400:
       return badRequest(said);
     case 401:
+      if (owner) return refusedKey(owner, status);
       return final(
         "authentication",
         "The model API refused the key (401 unauthorized). Check ANTHROPIC_API_KEY.",
@@ -364,36 +384,4 @@ function retryAfter(headers: RetryHeaders, now: number): number | null {
   const date = /^\s*[a-z]{3,9},? .*\d\d:\d\d:\d\d/i.test(value) ? Date.parse(value) : Number.NaN;
   const wait = seconds === null ? date - now : seconds * 1_000;
   return Number.isFinite(wait) ? Math.max(0, wait) : null;
-}
-
-const MAX_ATTEMPTS = 8;
-const MAX_RETRY_MS = 15 * 60_000;
-const FIRST_BACKOFF_MS = 500;
-const LONGEST_BACKOFF_MS = 30_000;
-
-export interface Attempts {
-  /** Attempts of this step so far, the failed one included. */
-  attempt: number;
-  /** The same, with attempts that had produced output counted twice. */
-  weight: number;
-  /** When the step's first attempt began, milliseconds since the epoch. */
-  firstAt: number;
-  now: number;
-  /** Milliseconds that the API asked us to wait. */
-  retryAfter?: number;
-  /** In [0, 1). */
-  random: number;
-}
-
-/**
- * When the next attempt starts (milliseconds since the epoch), or null when attempts or time are
- * used up. Exponential backoff with full jitter, so that sessions which failed together do not
- * come back together; never earlier than the API asked for.
- */
-export function nextAttempt(attempts: Attempts): { at: number } | null {
-  if (attempts.weight >= MAX_ATTEMPTS) return null;
-  const ceiling = Math.min(FIRST_BACKOFF_MS * 2 ** (attempts.attempt - 1), LONGEST_BACKOFF_MS);
-  const wait = Math.max(Math.round(attempts.random * ceiling), attempts.retryAfter ?? 0);
-  const at = attempts.now + wait;
-  return at - attempts.firstAt > MAX_RETRY_MS ? null : { at };
 }

@@ -48,9 +48,11 @@ export type Admission =
 
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
 
-export const submitted = ({ submission, key }: Submission) => ({
+export const submitted = ({ submission, key, caller, key_budget }: Submission) => ({
   submission,
   ...(key ? { key } : {}),
+  ...(caller === undefined ? {} : { caller }),
+  ...(key_budget ? { key_budget } : {}),
 });
 
 export const refused = (code: Refusal["code"], message: string, about?: string): Admission => ({

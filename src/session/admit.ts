@@ -2,7 +2,8 @@
  * `admit`: what a command does to the log. It adds rows to a draft, or refuses and adds none; it
  * does no I/O, so everything it needs to know comes as an argument.
  */
-import type { Fact } from "../shared/rows.ts";
+import { ANTHROPIC_KEY } from "../account/secret-table.ts";
+import type { Fact, RowBodies } from "../shared/rows.ts";
 import {
   type Admission,
   type CommandOf,
@@ -49,11 +50,7 @@ export function admit(draft: Draft, submission: Submission, around: Surroundings
     case "interrupt":
       return admitInterrupt(draft, submission, command, around);
     case "update":
-      draft.add({
-        type: "session.updated",
-        body: { ...submitted(submission), config: command.config },
-      });
-      return { kind: "accepted", input: null, turn: null };
+      return admitUpdate(draft, submission, command);
     case "cancel":
       return admitCancel(draft, submission, command.input, around);
     case "compact":
@@ -190,6 +187,18 @@ function admitInterrupt(
   };
 }
 
+function admitUpdate(
+  draft: Draft,
+  submission: Submission,
+  { config, own_key }: CommandOf<"update">,
+): Admission {
+  const own = own_key === undefined ? {} : { own_anthropic_key: own_key !== null };
+  if (own_key !== undefined) draft.secrets.set(ANTHROPIC_KEY, own_key);
+  const body = { ...submitted(submission), config: { ...config, ...own } };
+  draft.add({ type: "session.updated", body });
+  return { kind: "accepted", input: null, turn: null };
+}
+
 function admitCompaction(
   draft: Draft,
   submission: Submission,
@@ -226,13 +235,15 @@ function admitCancel(
   return { kind: "accepted", input: null, turn: null };
 }
 
+export type Deletion = RowBodies["session.deleted"];
+
 /** Settles everything that is open and closes the log: the first step of a deletion. */
-export function admitDeletion(draft: Draft, submission: string, around: Surroundings): void {
+export function admitDeletion(draft: Draft, deletion: Deletion, around: Surroundings): void {
   if (draft.state.turn) stopTurn(draft, around.cut(draft));
   else for (const fact of around.cut(draft)) draft.add(fact);
   stopCompactions(draft, "deleted");
   for (const { seq } of draft.state.queue) {
     draft.add({ type: "input.cancelled", body: { input: seq, reason: "deleted" } });
   }
-  draft.add({ type: "session.deleted", body: { submission } });
+  draft.add({ type: "session.deleted", body: deletion });
 }

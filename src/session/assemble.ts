@@ -5,25 +5,31 @@ import { PRICES, withPrices } from "../model/prices.ts";
 import { guardedRequest } from "../net/guard.ts";
 import type { GuardedRequester } from "../net/request.ts";
 import { clock } from "../shared/clock.ts";
-import { type Config, readConfig, type Variables } from "../shared/config.ts";
+import { type Config, type RetryPolicy, readConfig, type Variables } from "../shared/config.ts";
 import { sessionId } from "../shared/ids.ts";
+import { followLogLevel } from "../shared/log-level.ts";
 import { FULL_BYTES } from "../shared/storage-limit.ts";
 import type { Surroundings } from "./admission.ts";
 import type { BudgetRules } from "./budget.ts";
 import { Leases } from "./budget-lease.ts";
+import { sessionObjectName } from "./calls.ts";
+import type { Refusal } from "./commands.ts";
 import type { Draft } from "./draft.ts";
+import { Expiry } from "./expiry.ts";
 import { type FaultPoint, faultPoint, faultPointsOfCommit } from "./fault-points.ts";
 import { SessionFiles } from "./files.ts";
 import type { Followers } from "./followers.ts";
 import { noteInstructions } from "./instructions.ts";
 import { Loop } from "./loop.ts";
 import type { MediaStore } from "./media.ts";
+import { claimName } from "./naming.ts";
 import { nextWake } from "./next.ts";
 import { Outbox } from "./outbox.ts";
+import { OwnKeys } from "./own-key.ts";
+import { Removal } from "./removal.ts";
 import { ToolRunner } from "./run-tools.ts";
 import { settledCall } from "./settled.ts";
 import type { Store } from "./store.ts";
-import { upstreamOf } from "./upstream.ts";
 
 export interface Parts {
   store: Store;
@@ -32,6 +38,11 @@ export interface Parts {
   tools: ToolRunner;
   files: SessionFiles;
   leases: Leases;
+  expiry: Expiry;
+  removal: Removal;
+  /** Claims a name for the session at its account. */
+  claimName: (name: string) => Promise<Refusal | null>;
+  ownKeys: OwnKeys;
   /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
   compactAt: () => number;
   /** After so many minutes an idle session is compacted: `COMPACT_IDLE_MINUTES`. */
@@ -55,17 +66,25 @@ export function namesOf(ctx: DurableObjectState): { account: string; session: st
 
 export function assemble(store: Store, around: Surrounding): Parts {
   const { ctx, env, media, followers, commit } = around;
+  followLogLevel(env());
   const { account, session } = namesOf(ctx);
+  const config = () => configured(env());
   const reach = (point: FaultPoint) => faultPoint(ctx, point);
   const place = { account, session: sessionId(session) };
   const edges = { store, media, followers, commit, reach, place };
   const tools = new ToolRunner({ ...edges, storage: ctx.storage, request: requester(env) });
+  const expiry = new Expiry({
+    sql: ctx.storage.sql,
+    store,
+    after: () => config()?.sessionTimeoutMs ?? null,
+  });
   const files = new SessionFiles({
     storage: ctx.storage,
     workspace: () => tools.workspace,
     request: requester(env),
     reach,
     written(by) {
+      expiry.touch();
       const draft = store.draft();
       noteInstructions(draft, tools.workspace, by);
       if (draft.rows.length > 0) commit(draft);
@@ -74,27 +93,54 @@ export function assemble(store: Store, around: Surrounding): Parts {
     deleted: () => store.state.deleted,
   });
   const reported = { account: () => accountOf(env(), account), session, store, reach };
-  const outbox = new Outbox(reported);
+  const unnamed = () => {
+    const draft = store.draft();
+    const submission = `unnamed-${draft.next}`;
+    draft.add({ type: "session.updated", body: { submission, config: { name: null } } });
+    commit(draft);
+  };
+  const outbox = new Outbox({ ...reported, unnamed });
   const leases = new Leases({ ...reported, commit });
+  const names = { session: sessionObjectName(account, session), account };
+  const ownKeys = new OwnKeys({ env, store, account: reported.account, names });
   const rules = () => rulesOf(env());
   store.prices = () => rules().prices;
-  const compactAt = () => configured(env())?.compactAtPercent ?? 0;
-  const idleMinutes = () => configured(env())?.compactIdleMinutes ?? 0;
+  const compactAt = () => config()?.compactAtPercent ?? 0;
+  const idleMinutes = () => config()?.compactIdleMinutes ?? 0;
   const loop = new Loop({
     ...edges,
     tools,
     budget: { rules, ask: (asked) => leases.ask(asked) },
-    upstream: () => upstreamOf(env()),
+    upstream: ownKeys.upstream,
     compactAt,
     idleMinutes,
+    retry: () => config()?.retry ?? NO_RETRY,
     hold: (step) => ctx.waitUntil(step),
   });
-  return { store, loop, outbox, tools, files, leases, compactAt, idleMinutes };
+  const removal = new Removal({ ...reported, ctx });
+  return {
+    store,
+    loop,
+    outbox,
+    tools,
+    files,
+    leases,
+    ownKeys,
+    expiry,
+    removal,
+    claimName: (name) => claimName({ ...reported, outbox }, name),
+    compactAt,
+    idleMinutes,
+  };
 }
 
-/** When the session must be woken although nobody calls: see `nextWake`. */
-export const wakeTime = ({ store, idleMinutes }: Parts, owes: boolean): number | null =>
-  nextWake(store.state, clock.now(), { owes, idleMinutes: idleMinutes() });
+/** When the session must be woken although nobody calls; null when it need not be: see `nextWake`. */
+export const wakeTime = ({ store, expiry, idleMinutes }: Parts, owes: boolean): number | null =>
+  nextWake(store.state, clock.now(), {
+    owes,
+    idleMinutes: idleMinutes(),
+    expires: expiry.wake,
+  });
 
 /** What an admission asks of the rest of the session. */
 export const surroundingsOf = (
@@ -135,11 +181,11 @@ function configured(env: Variables): Config | null {
   return result.ok ? result.config : null;
 }
 
+/** With a wrong configuration there is no upstream, and nothing to try again. */
+const NO_RETRY: RetryPolicy = { attempts: 1, firstMs: 0, factor: 1, longestMs: 0 };
+
 /** Requests of tools, with the hosts that the configuration lets through. */
 const requester =
   (env: () => Variables): GuardedRequester =>
-  (address, request) => {
-    const result = readConfig(env());
-    const allow = result.ok ? result.config.fetchAllowHosts : [];
-    return guardedRequest(address, { ...request, allow });
-  };
+  (address, request) =>
+    guardedRequest(address, { ...request, allow: configured(env())?.fetchAllowHosts ?? [] });

@@ -2,13 +2,13 @@
 import type { Grant } from "../account/account.ts";
 import type { AccountClient } from "../account/client.ts";
 import { clock } from "../shared/clock.ts";
-import { dayOf } from "../shared/ledger.ts";
 import type { Fact } from "../shared/rows.ts";
+import { owedAudit } from "./audit.ts";
 import { addReturn } from "./budget-state.ts";
 import type { Draft } from "./draft.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import { next } from "./next.ts";
-import { owedEntries, summaryOf } from "./outbox.ts";
+import { dayAt, owedEntries, summaryOf } from "./outbox.ts";
 import type { OpenTurn } from "./state.ts";
 import type { Store } from "./store.ts";
 
@@ -20,6 +20,13 @@ export interface LeaseEdges {
   /** Writes a draft, tells the followers, keeps the alarm. */
   commit: (draft: Draft) => void;
   reach: (point: FaultPoint) => void;
+}
+
+/** What is asked for, and on behalf of which managed key; null: of the account alone. */
+export interface Wish {
+  least_usd: number;
+  want_usd: number;
+  key: string | null;
 }
 
 export type Asked =
@@ -60,15 +67,27 @@ export class Leases {
     this.#edges = edges;
   }
 
-  async ask(asked: { least_usd: number; want_usd: number }): Promise<Asked> {
+  async ask(asked: Wish): Promise<Asked> {
+    const first = await this.#ask(asked);
+    if (first.kind !== "leased") return first;
+    const { lease } = this.#edges.store.state.money;
+    // It was promised to another key, and the session had not heard of it.
+    return lease && lease.key !== asked.key ? this.#ask(asked) : first;
+  }
+
+  async #ask({ key, ...amounts }: Wish): Promise<Asked> {
     const { account, session, store, reach } = this.#edges;
+    this.#giveBackOf(key);
     let grant: Grant;
     try {
       reach("lease");
       const report = summaryOf(session, store);
-      grant = await account().lease(report, owedEntries(store).entries, asked);
+      const asked = { ...amounts, ...(key === null ? {} : { key }) };
+      const audit = owedAudit(store, session);
+      const day = dayAt(store, audit.seq);
+      grant = await account().lease(report, owedEntries(store).entries, asked, audit.entries);
       reach("leased");
-      if (grant.kind !== "stale") store.acknowledge(report.seq, dayOf(report.updated_at));
+      if (grant.kind !== "stale") store.acknowledge(audit.seq, day);
     } catch {
       return { kind: "unknown" };
     }
@@ -78,12 +97,23 @@ export class Leases {
     return this.#take(grant) ? { kind: "leased" } : { kind: "unknown" };
   }
 
-  #take({ n, ceiling_usd, expires_at, keep }: Extract<Grant, { kind: "granted" }>): boolean {
+  /** Gives back what is held on behalf of another than `key`, so that the session never has two. */
+  #giveBackOf(key: string | null): void {
+    const { store, commit } = this.#edges;
+    const { money, deleted } = store.state;
+    if (deleted || !money.lease || money.lease.key === key) return;
+    const draft = store.draft();
+    addReturn(draft);
+    commit(draft);
+  }
+
+  #take({ n, ceiling_usd, expires_at, keep, key }: Extract<Grant, { kind: "granted" }>): boolean {
     const { store, commit } = this.#edges;
     const draft = store.draft();
     const { deleted, money } = draft.state;
     if (deleted || n <= money.leases) return false;
-    draft.add({ type: "lease", body: { n, ceiling_usd, expires_at, keep } });
+    const of = key === undefined ? {} : { key };
+    draft.add({ type: "lease", body: { n, ceiling_usd, expires_at, keep, ...of } });
     // Its turn was stopped meanwhile, and nothing else would give it back before it ends.
     const { do: does } = next(draft.state, draft.now);
     const used = does === "call" || does === "compact" || does === "listen";
@@ -101,7 +131,7 @@ export class Leases {
     const now = clock.now();
     if (call && lease.expires_at - now < RENEWED_MS) {
       const left = Math.max(0, lease.ceiling_usd - money.spent_usd);
-      await this.ask({ least_usd: 0, want_usd: left });
+      await this.#ask({ least_usd: 0, want_usd: left, key: lease.key });
       return;
     }
     if (call || lease.expires_at > now) return;

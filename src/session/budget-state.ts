@@ -3,9 +3,10 @@
  * the session owes the account's ledger.
  */
 import { dayOf, type LedgerEntry } from "../shared/ledger.ts";
-import type { CallEndedBody, Row, RowOf } from "../shared/rows.ts";
+import type { CallEndedBody, CallStartedBody, Row, RowOf } from "../shared/rows.ts";
 import type { Draft } from "./draft.ts";
-import { addUsage, NO_USAGE } from "./state.ts";
+import type { Payer } from "./payer.ts";
+import { addUsage, NO_USAGE, type State } from "./state.ts";
 
 /** What the account lets the session spend. */
 export interface Lease {
@@ -13,6 +14,8 @@ export interface Lease {
   ceiling_usd: number;
   expires_at: number;
   keep: boolean;
+  /** On behalf of which managed key; null: of the account alone. */
+  key: string | null;
 }
 
 /** The model call that is open, as far as it matters to money. */
@@ -22,6 +25,8 @@ interface PricedCall {
   by_budget: boolean;
   size: number | null;
   speed: "fast" | null;
+  /** The managed key that pays, or null. */
+  key: string | null;
 }
 
 export interface Money {
@@ -66,7 +71,8 @@ export const beginMoney = ({ body }: RowOf<"session.created">): Money => ({
 });
 
 /** What money was after `row`. */
-export function foldMoney(money: Money, row: Row): Money {
+export function foldMoney(before: State, row: Row): Money {
+  const { money } = before;
   switch (row.type) {
     case "session.updated": {
       const { max_budget_usd } = row.body.config;
@@ -78,7 +84,8 @@ export function foldMoney(money: Money, row: Row): Money {
       return row.body.as === "start" ? { ...money, turn_usd: 0, cut_at: null } : money;
     case "call.started": {
       const { model, max_tokens, by_budget = false, size = null, speed = null } = row.body;
-      return { ...money, call: { model, max_tokens, by_budget, size, speed } };
+      const key = payerAt(before, row.body)?.key ?? null;
+      return { ...money, call: { model, max_tokens, by_budget, size, speed, key } };
     }
     case "call.ended":
       return onCallEnded(money, row);
@@ -87,15 +94,21 @@ export function foldMoney(money: Money, row: Row): Money {
       // What is cached of the new context is not known.
       return { ...money, sent: null };
     case "lease": {
-      const { n, ceiling_usd, ...rest } = row.body;
-      const lease = ceiling_usd === null ? null : { n, ceiling_usd, ...rest };
+      const { n, ceiling_usd, key = null, ...rest } = row.body;
+      const lease = ceiling_usd === null ? null : { n, ceiling_usd, ...rest, key };
       return { ...money, lease, leases: n };
     }
     case "outcome":
-      return onOutcome(money, row);
+      return onOutcome(money, row, before.turn?.payer?.key ?? null);
     default:
       return money;
   }
+}
+
+/** Who pays for a call that begins. */
+function payerAt({ turn, compactions }: State, { compaction }: CallStartedBody): Payer | null {
+  if (!compaction) return turn?.payer ?? null;
+  return compactions.find(({ seq }) => seq === compaction.request)?.payer ?? null;
 }
 
 function onCallEnded(money: Money, row: RowOf<"call.ended">): Money {
@@ -111,15 +124,15 @@ function onCallEnded(money: Money, row: RowOf<"call.ended">): Money {
     spent_usd: money.spent_usd + usd,
     turn_usd: money.turn_usd + usd,
     sent: accepted ? { at: row.at, size: call?.size ?? null, cached } : money.sent,
-    ledger: recent(addCall(money.ledger, row, call?.model ?? "")),
+    ledger: recent(addCall(money.ledger, row, call?.model ?? "", call?.key ?? null)),
   };
 }
 
-function onOutcome(money: Money, row: RowOf<"outcome">): Money {
+function onOutcome(money: Money, row: RowOf<"outcome">, key: string | null): Money {
   const next = { ...money, cut_at: null };
   return row.body.outcome === "requires_action"
     ? next
-    : { ...next, ledger: recent(addTurn(money.ledger, row)) };
+    : { ...next, ledger: recent(addTurn(money.ledger, row, key)) };
 }
 
 /** The ledger with one more call in it. */
@@ -127,10 +140,11 @@ export function addCall(
   ledger: readonly LedgerEntry[],
   { seq, at, body }: { seq: number; at: number; body: CallEndedBody },
   model: string,
+  key: string | null,
 ): LedgerEntry[] {
   const { usage, cost_usd, estimated } = body;
   if (!usage) return [...ledger];
-  return changed(ledger, { seq, at, model }, (entry) => ({
+  return changed(ledger, { seq, at, model, key }, (entry) => ({
     ...entry,
     calls: entry.calls + 1,
     usage: addUsage(entry.usage, usage),
@@ -144,23 +158,27 @@ export function addCall(
 export const addTurn = (
   ledger: readonly LedgerEntry[],
   { seq, at, body }: RowOf<"outcome">,
+  key: string | null,
 ): LedgerEntry[] =>
-  changed(ledger, { seq, at, model: body.totals.model }, (entry) => ({
+  changed(ledger, { seq, at, model: body.totals.model, key }, (entry) => ({
     ...entry,
     turns: entry.turns + 1,
   }));
 
 function changed(
   ledger: readonly LedgerEntry[],
-  { seq, at, model }: { seq: number; at: number; model: string },
+  { seq, at, model, key }: { seq: number; at: number; model: string; key: string | null },
   change: (entry: LedgerEntry) => LedgerEntry,
 ): LedgerEntry[] {
   const day = dayOf(at);
-  const known = ledger.find((one) => one.day === day && one.model === model);
+  const known = ledger.find(
+    (one) => one.day === day && one.model === model && (one.key ?? null) === key,
+  );
   const others = ledger.filter((one) => one !== known);
   const entry = known ?? {
     day,
     model,
+    ...(key === null ? {} : { key }),
     seq,
     calls: 0,
     turns: 0,
@@ -182,6 +200,7 @@ function recent(ledger: LedgerEntry[]): LedgerEntry[] {
 export function addReturn(draft: Draft): void {
   const { lease } = draft.state.money;
   if (!lease) return;
-  const { n, expires_at, keep } = lease;
-  draft.add({ type: "lease", body: { n, ceiling_usd: null, expires_at, keep } });
+  const { n, expires_at, keep, key } = lease;
+  const of = key === null ? {} : { key };
+  draft.add({ type: "lease", body: { n, ceiling_usd: null, expires_at, keep, ...of } });
 }

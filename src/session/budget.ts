@@ -8,6 +8,7 @@ import type { Price, PriceTable } from "../shared/price.ts";
 import type { CacheTtl } from "../shared/settings.ts";
 import { LEASED_TOKENS } from "./budget-state.ts";
 import type { TurnEnd } from "./next.ts";
+import { leaseKeyOf, type Payer } from "./payer.ts";
 import type { Epoch, OpenTurn, State } from "./state.ts";
 
 /** With less room than this a model says nothing of use. */
@@ -30,10 +31,17 @@ export interface BudgetRules {
   leased: boolean;
 }
 
+/** What the call is made for. */
+interface Purpose {
+  /** With less room than this, in tokens, it is of no use. */
+  least: number;
+  payer: Payer | null;
+}
+
 export type Verdict =
   | { kind: "go"; max_tokens: number; by_budget: boolean }
   /** The account has to be asked first. */
-  | { kind: "ask"; least_usd: number; want_usd: number }
+  | { kind: "ask"; least_usd: number; want_usd: number; key: string | null }
   | { kind: "stop"; end: TurnEnd };
 
 /** What is known of a request before it is made. */
@@ -51,6 +59,8 @@ interface PlannedCall extends SizedCall {
   /** Null for a compaction between two turns. */
   turn: OpenTurn | null;
   least: number;
+  /** On behalf of which managed key a lease is needed. */
+  key: string | null;
   epoch: Epoch;
   /** Milliseconds since the epoch. */
   now: number;
@@ -59,19 +69,20 @@ interface PlannedCall extends SizedCall {
 /**
  * Decides about the next call of a session once its size is known; null where nothing limits it.
  *
- * @param least with less room than this, in tokens, it is of no use
  * @param asked the account was asked just now, so what it gave is all there is
  */
 export function decider(
   { state, now }: { state: State; now: number },
   rules: BudgetRules,
-  least: number,
+  { least, payer }: Purpose,
   asked: boolean,
 ): ((call: SizedCall) => Verdict) | null {
   const { money, turn, epoch } = state;
   const own = money.max_budget_usd !== null || turn?.limits.max_budget_usd !== undefined;
-  if (!epoch || !(rules.leased || own)) return null;
-  return (call) => verdictOf({ ...call, state, turn, epoch, least, now }, rules, asked);
+  const leased = rules.leased || payer?.budgeted === true;
+  if (!epoch || !(leased || own)) return null;
+  const planned = { state, turn, epoch, least, now, key: leaseKeyOf(payer) };
+  return (call) => verdictOf({ ...call, ...planned }, { ...rules, leased }, asked);
 }
 
 function verdictOf(call: PlannedCall, rules: BudgetRules, asked: boolean): Verdict {
@@ -105,7 +116,9 @@ function verdictOf(call: PlannedCall, rules: BudgetRules, asked: boolean): Verdi
     room = Math.min(room, bought);
   }
   if (rules.leased) {
-    const lease = state.money.lease;
+    const { key } = call;
+    // One key's money pays for no other's turn.
+    const lease = state.money.lease?.key === key ? state.money.lease : null;
     const left = lease && lease.expires_at > now ? lease.ceiling_usd - state.money.spent_usd : 0;
     const bought = left <= 0 ? 0 : buys(left);
     // Where money is short no lease covers more, so what it buys is used before another is asked for.
@@ -114,7 +127,7 @@ function verdictOf(call: PlannedCall, rules: BudgetRules, asked: boolean): Verdi
       const most = costs(Math.min(room, LEASED_TOKENS)) * LEASED_CALLS;
       const least_usd = costs(least);
       const want_usd = Math.max(least_usd, Math.min(most, ...ownLeft(state, turn)));
-      return { kind: "ask", least_usd, want_usd };
+      return { kind: "ask", least_usd, want_usd, key };
     }
     room = Math.min(room, bought);
   }
@@ -193,22 +206,30 @@ const VARIABLE = {
   total: "CLAUDE_MAX_COST_PER_USER",
 } as const;
 
-/** The end of a turn whose account has nothing left for it. */
+/** The end of a turn whose account, or whose key, has nothing left for it. */
 export function accountEnd(budget: {
+  /** The managed key whose budget it is; absent: the account's. */
+  key?: string;
   name: keyof typeof VARIABLE;
   limit_usd: number | null;
   spent_usd: number;
   leased_usd: number;
   renews_at: number | null;
 }): TurnEnd {
-  const { name, limit_usd, spent_usd, leased_usd, renews_at } = budget;
+  const { key, name, limit_usd, spent_usd, leased_usd, renews_at } = budget;
   const what = name === "total" ? "total budget" : `budget for the ${name}`;
   const renews =
     renews_at === null ? "" : `It begins anew at ${new Date(renews_at).toISOString()}; `;
-  const raise = `${renews ? "until then raise" : "Raise"} ${VARIABLE[name]} on the server.`;
+  const of = key === undefined ? "account" : "key";
+  const whose = key === undefined ? "The account" : `The key ${key}`;
+  const where =
+    key === undefined
+      ? `${VARIABLE[name]} on the server`
+      : `budgets.${name}_usd with PATCH /api/keys/${key}`;
+  const raise = `${renews ? "until then raise" : "Raise"} ${where}.`;
   return budgetEnd(
-    `account_${name}_budget`,
-    `The account's ${what} of ${usd(limit_usd ?? 0)} is reached: ${usd(spent_usd)} is spent, and ${usd(leased_usd)} is set aside for turns of other sessions. Everything so far is kept. ${renews}${raise}`,
+    `${of}_${name}_budget`,
+    `${whose}'s ${what} of ${usd(limit_usd ?? 0)} is reached: ${usd(spent_usd)} is spent, and ${usd(leased_usd)} is set aside for turns of other sessions. Everything so far is kept. ${renews}${raise}`,
   );
 }
 

@@ -1,6 +1,8 @@
 /** What a failed attempt at a turn's model call becomes. */
 import { finalMessage } from "../model/advice.ts";
-import { type CallFailed, type Classified, classify, nextAttempt } from "../model/retry.ts";
+import { nextAttempt } from "../model/backoff.ts";
+import { type CallFailed, type Classified, classify } from "../model/retry.ts";
+import type { RetryPolicy } from "../shared/config.ts";
 import { SERVER_TOOLS } from "../shared/tools.ts";
 import { type AttemptEnd, addCut, addFailure } from "./answer.ts";
 import type { Draft } from "./draft.ts";
@@ -17,11 +19,12 @@ export function addCallFailure(
   attempt: AttemptEnd & { call: number },
   failed: CallFailed,
   compacts: () => boolean,
+  policy: RetryPolicy,
 ): void {
   const { turn, epoch } = draft.state;
   if (!turn) return;
   const model = epoch?.model ?? draft.state.config.model;
-  const why = classify(failed.failure, { model, at: draft.at });
+  const why = classify(failed.failure, { model, at: draft.at, owner: failed.owner });
   const inContainer = draft.state.call?.container != null;
   addFailure(draft, attempt);
   const reason = refusedEpoch(why, draft.state);
@@ -40,7 +43,7 @@ export function addCallFailure(
     return;
   }
   const step = draft.state.turn?.step ?? turn.step;
-  const again = anotherAttempt(why, step, draft.at);
+  const again = anotherAttempt(why, step, draft.at, policy);
   const { code, message } = why;
   draft.add({
     type: "failure",
@@ -60,17 +63,19 @@ export const anotherAttempt = (
   why: Classified,
   { attempt, weight, first_at }: Step,
   now: number,
-): { at: number } | null =>
-  why.kind === "retry"
-    ? nextAttempt({
-        attempt,
-        weight,
-        firstAt: first_at ?? now,
-        now,
-        ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
-        random: Math.random(),
-      })
-    : null;
+  policy: RetryPolicy,
+): { at: number } | null => {
+  if (why.kind !== "retry") return null;
+  const attempts = {
+    attempt,
+    weight,
+    firstAt: first_at ?? now,
+    now,
+    ...(why.retryAfter === undefined ? {} : { retryAfter: why.retryAfter }),
+    random: Math.random(),
+  };
+  return nextAttempt(attempts, policy);
+};
 
 /**
  * What the API refuses although the message is not at fault: thinking that it gave itself, as after

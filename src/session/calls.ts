@@ -22,10 +22,23 @@ import {
   unpackRows,
 } from "./wire.ts";
 
+export type CreationRefusal = "name_taken" | "session_limit";
+
+/** What comes with the configuration of a new session and is no part of it. */
+export interface Creation {
+  /** Its own Anthropic key, sealed: it travels apart from the configuration, which becomes a row. */
+  own_key?: string;
+  /** The key of whoever creates it, as rows name it. */
+  caller?: string;
+}
+
 export type CreateAnswer =
   | { ok: true; session: SessionInfo }
-  /** `missing`: parts of its configuration are not there. */
-  | { ok: false; missing?: true };
+  /**
+   * `missing`: parts of its configuration are not there. `undecided`: the account, which has to let it
+   * in, could not be reached. `refused`: the account did not, and nothing of the session is there.
+   */
+  | { ok: false; missing?: true; undecided?: true; refused?: CreationRefusal };
 
 export interface SessionDescription {
   session: SessionInfo;
@@ -33,6 +46,8 @@ export interface SessionDescription {
   permissions: Permissions | null;
   settings: ModelSettings;
   cache_ttl: CacheTtl;
+  /** The session has an Anthropic key of its own. */
+  own_key: boolean;
   /** Tool calls that wait for the client. */
   pending: ToolCall[];
 }
@@ -40,11 +55,11 @@ export interface SessionDescription {
 /** A session's calls. Those that read answer null when there is no session. */
 export interface SessionCalls {
   /** Creates the session; a second call with the same submission answers the same. */
-  create(submission: string, config: SessionConfig): Promise<CreateAnswer>;
+  create(submission: string, config: SessionConfig, more?: Creation): Promise<CreateAnswer>;
   /** Takes one part of a submission, or of a configuration, that is too long for one call. */
   stage(submission: string, n: number, text: string): Promise<void>;
   /** Creates a session whose configuration was staged as JSON text in `parts`. */
-  createStaged(submission: string, parts: number): Promise<CreateAnswer>;
+  createStaged(submission: string, parts: number, more?: Creation): Promise<CreateAnswer>;
   /** Admits a submission whose `parts` were staged as JSON text. */
   submitStaged(submission: string, parts: number): Promise<SubmitAnswer>;
   /** Admits a submission: its rows are on disk when this answers. */
@@ -75,8 +90,8 @@ export interface SessionCalls {
   putMedia(sha: string, n: number, data: ArrayBuffer): Promise<void>;
   /** Reads or changes the session's files. */
   files<K extends keyof FileCalls>(call: K, asked: Asked<K>): Promise<FileAnswer<K> | null>;
-  /** Deletes the session; false when there is none. */
-  remove(submission: string): Promise<boolean>;
+  /** Deletes the session, for `caller`; false when there is none. */
+  remove(submission: string, caller?: string): Promise<boolean>;
 }
 
 export interface SessionStub extends Omit<SessionCalls, "rows" | "page" | "describe" | "waiting"> {
@@ -88,6 +103,9 @@ export interface SessionStub extends Omit<SessionCalls, "rows" | "page" | "descr
   fetch(url: URL, init?: RequestInit): Promise<Response>;
 }
 
+export const sessionObjectName = (account: string, session: string): string =>
+  `${account}/${session}`;
+
 type SessionObject = SessionCalls & Pick<SessionStub, "fetch">;
 
 /**
@@ -95,7 +113,7 @@ type SessionObject = SessionCalls & Pick<SessionStub, "fetch">;
  * takes a stub of its own: one whose object was reset fails for ever.
  */
 export function sessionStub(env: Env, account: string, session: string): SessionStub {
-  const name = `${account}/${session}`;
+  const name = sessionObjectName(account, session);
   // The class implements `SessionCalls`; the platform's stub has these methods, made remote.
   const stub = () => env.SESSION.getByName(name) as unknown as SessionObject;
   return {

@@ -86,6 +86,8 @@ export type Command =
   | {
       kind: "update";
       config: ConfigChange;
+      /** The session's own Anthropic key from now on, sealed; null takes it away. */
+      own_key?: string | null;
     }
   | { kind: "cancel"; input: number }
   | { kind: "compact"; keep: number | null; instructions: string | null };
@@ -108,6 +110,7 @@ export type RefusalCode =
   | "not_queued"
   | "media_limit"
   | "session_full"
+  | "name_taken"
   | "key_conflict"
   | "parts_missing"
   | "media_missing";
@@ -146,7 +149,9 @@ export type SubmitAnswer =
 export interface SessionInfo {
   seq: number;
   model: string;
+  name: string | null;
   title: string | null;
+  first_message: string | null;
   metadata: JsonObject;
   status: SessionStatus;
   turn: number | null;

@@ -2,8 +2,10 @@
 import { isCall } from "../model/blocks.ts";
 import { rulesOf } from "../model/catalogue.ts";
 import { type CallFailed, type Classified, classify } from "../model/retry.ts";
+import type { CompactedBody } from "../shared/compaction.ts";
+import type { RetryPolicy } from "../shared/config.ts";
 import type { ModelBlock } from "../shared/content.ts";
-import type { CompactedBody, Fact, Row } from "../shared/rows.ts";
+import type { Fact, Row } from "../shared/rows.ts";
 import { type AttemptEnd, addCompactionCall, addFailure } from "./answer.ts";
 import { anotherAttempt } from "./call-failure.ts";
 import { endCompaction } from "./compact.ts";
@@ -160,10 +162,11 @@ export function addCompactionFailure(
   attempt: AttemptEnd & { call: number },
   failed: CallFailed,
   made: MadeCompaction,
+  policy: RetryPolicy,
   divisible: () => boolean,
 ): void {
   const model = draft.state.epoch?.model ?? draft.state.config.model;
-  const why = classify(failed.failure, { model, at: draft.at });
+  const why = classify(failed.failure, { model, at: draft.at, owner: failed.owner });
   const inContainer = draft.state.call?.container != null;
   addFailure(draft, attempt);
   const compaction = draft.state.compactions.find(({ seq }) => seq === made.request);
@@ -180,7 +183,7 @@ export function addCompactionFailure(
   const again =
     why.code === "container_rejected" && inContainer
       ? { at: draft.at }
-      : anotherAttempt(why, step, draft.at);
+      : anotherAttempt(why, step, draft.at, policy);
   const { code, message } = why;
   draft.add({
     type: "failure",

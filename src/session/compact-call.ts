@@ -2,7 +2,8 @@
 import { rulesOf } from "../model/catalogue.ts";
 import { buildRequest, markable, type RequestMessage } from "../model/request.ts";
 import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
-import type { CallStartedBody, CompactionMethod, Row } from "../shared/rows.ts";
+import type { CompactionMethod } from "../shared/compaction.ts";
+import type { CallStartedBody, Row } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
 import type { ToolChoice } from "../shared/tools.ts";
 import type { SizedCall, Verdict } from "./budget.ts";

@@ -3,6 +3,7 @@
 import { toolCallPlace } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
 import { switchFailure } from "./compact-switch.ts";
+import { payerOf } from "./payer.ts";
 import {
   type Context,
   type Epoch,
@@ -28,6 +29,7 @@ export function onCompactionRequested(state: State, row: RowOf<"compaction.reque
     later: false,
     step: FIRST_STEP,
     cost_usd: 0,
+    payer: trigger === "client" ? payerOf(row.body) : (state.turn?.payer ?? null),
   };
   const idle = { ...state.idle, since: null };
   const next = { ...state, idle, compactions: [...state.compactions, opened] };

@@ -3,7 +3,8 @@
  * covers is decided in compact-plan.ts, and what it asks of the model in compact-call.ts.
  */
 import { type ModelRules, rulesOf } from "../model/catalogue.ts";
-import type { CompactionEnd, Submitted } from "../shared/rows.ts";
+import type { CompactionEnd } from "../shared/compaction.ts";
+import type { Submitted } from "../shared/rows.ts";
 import type { Draft } from "./draft.ts";
 import type { OpenCompaction, OpenTurn, State } from "./state.ts";
 

@@ -26,7 +26,6 @@ import { loadMedia, type MediaStore } from "./media.ts";
 import { type ContextLog, nextRequest } from "./prepare.ts";
 import type { Epoch, OpenTurn, State } from "./state.ts";
 import type { Store } from "./store.ts";
-import { upstreamOf } from "./upstream.ts";
 
 /** The message that stands for the next one, which nobody has written yet. */
 const NEXT: TextBlock = { type: "text", text: "." };
@@ -38,7 +37,7 @@ const HEADER_BYTES = 131_072;
 export async function askContextSize(
   store: Store,
   media: MediaStore,
-  { exact, env }: { exact: boolean; env: Variables },
+  { exact, env, upstream }: { exact: boolean; env: Variables; upstream: () => Promise<Upstream> },
 ): Promise<ContextSize> {
   const config = readConfig(env);
   const percent = config.ok ? config.config.compactAtPercent : 0;
@@ -61,7 +60,7 @@ export async function askContextSize(
   });
   const shown = loadMedia([{ role: "user", content: mediaIn(messages) }], media);
   try {
-    const counted = await count(await upstreamOf(env), promptOf({ params, betas }), {
+    const counted = await count(await upstream(), promptOf({ params, betas }), {
       waits: !state.turn,
       media: shown[0]?.content ?? [],
     });

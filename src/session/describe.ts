@@ -16,11 +16,13 @@ export interface PendingInput {
 }
 
 export function sessionInfo(state: State): SessionInfo {
-  const { model, title, metadata } = state.config;
+  const { model, name, title, metadata } = state.config;
   return {
     seq: state.seq,
     model,
+    name,
     title,
+    first_message: state.first_message,
     metadata,
     status: statusOf(state),
     turn: state.turn?.turn ?? null,
@@ -43,6 +45,7 @@ export function description({ log, state }: Store): SessionDescription {
     permissions: state.permissions,
     settings: wholeSettings(state.settings, (seq) => log.contents(seq, seq)[0]),
     cache_ttl: state.cache_ttl,
+    own_key: state.own_key,
     pending: pendingCalls(log, state),
   };
 }

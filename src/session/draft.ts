@@ -10,6 +10,8 @@ import type { State } from "./state.ts";
 
 export class Draft {
   readonly rows: Row[] = [];
+  /** Sealed secrets that are kept with the rows, by name; null takes one away. */
+  readonly secrets = new Map<string, string | null>();
   #state: State;
   readonly #at: number;
   /** The time of the clock, which may have gone back behind the log's. */

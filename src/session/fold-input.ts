@@ -1,7 +1,9 @@
 /** The part of `fold` that is about inputs: what waits, and the turns that they open. */
 import type { Row, RowOf } from "../shared/rows.ts";
 import type { ToolChange, Toolset } from "../shared/tools.ts";
+import { beginningOf } from "./beginning.ts";
 import { mediaBytes } from "./media.ts";
+import { payerOf } from "./payer.ts";
 import { placedSettings } from "./settings.ts";
 import {
   FIRST_STEP,
@@ -36,6 +38,7 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     input: { seq: from.seq, hash: from.hash, media: from.media, detached: from.detached },
     options: from.options,
     limits: from.limits,
+    payer: from.payer,
     settings: { ...state.settings, ...from.settings },
     cache_ttl: state.cache_ttl,
     noticed: [],
@@ -90,13 +93,15 @@ export function onInput(before: State, row: RowOf<"input">): State {
   const toolset = placed(options.toolset, row.seq);
   const media = repeats === undefined ? mediaBytes(content) : 0;
   const waits = start !== "now";
-  const state = withMedia(before, media, waits ? 0 : media);
+  const first_message = before.first_message ?? beginningOf(content);
+  const state = withMedia({ ...before, first_message }, media, waits ? 0 : media);
   const placedOptions = { ...options, toolset };
   const waiting = {
     seq: row.seq,
     at: row.at,
     hash,
     limits,
+    payer: payerOf(row.body),
     options: placedOptions,
     settings: (row.body.resumes && before.last?.settings) || placedSettings(settings, row.seq),
     replay: replay ?? false,

@@ -11,6 +11,7 @@ export function onUpdated(state: State, { body, seq }: RowOf<"session.updated">)
     cache_ttl,
     model_facts,
     max_budget_usd: _,
+    own_anthropic_key,
     ...config
   } = body.config;
   return {
@@ -19,6 +20,7 @@ export function onUpdated(state: State, { body, seq }: RowOf<"session.updated">)
     permissions: permissions ?? state.permissions,
     settings: changedSettings(state.settings, settings ?? {}, seq),
     cache_ttl: cache_ttl ?? state.cache_ttl,
+    own_key: own_anthropic_key ?? state.own_key,
     facts: config.model === undefined ? state.facts : (model_facts ?? null),
   };
 }

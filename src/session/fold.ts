@@ -25,6 +25,7 @@ import {
 import { onNotice, onUpdated } from "./fold-settings.ts";
 import { mediaBytes } from "./media.ts";
 import { isOutputFailure } from "./output.ts";
+import { withBudget } from "./payer.ts";
 import { placedSettings } from "./settings.ts";
 import {
   FIRST_STEP,
@@ -42,14 +43,16 @@ const SUBMISSIONS_KEPT = 100;
 
 /** The state of a session that is being created by `row`. */
 export function begin(row: RowOf<"session.created">): State {
-  const { model, title, metadata, toolset, permissions, settings } = row.body.config;
+  const { model, name = null, title, metadata, toolset, permissions, settings } = row.body.config;
   return {
     seq: row.seq,
     at: row.at,
     created_at: row.at,
     deleted: false,
-    config: { model, title, metadata },
+    config: { model, name, title, metadata },
+    first_message: null,
     facts: row.body.config.model_facts ?? null,
+    own_key: row.body.config.own_anthropic_key ?? false,
     settings: placedSettings(settings, row.seq),
     cache_ttl: row.body.config.cache_ttl ?? "5m",
     toolset: placed(toolset, row.seq),
@@ -90,7 +93,7 @@ export function begin(row: RowOf<"session.created">): State {
 /** The state after `row`. */
 export function fold(before: State, row: Row): State {
   if (row.type === "session.created") return begin(row);
-  const money = foldMoney(before.money, row);
+  const money = foldMoney(before, row);
   return { ...foldRow(before, row), money, cache: foldCache(before, row) };
 }
 
@@ -177,6 +180,7 @@ function onConfirmed(state: State, row: RowOf<"tool.confirmed">): State {
   const confirmed = withTurn(next, (turn) => ({
     ...turn,
     inputs: withSubmission(turn.inputs, state, row),
+    payer: withBudget(turn.payer, row.body),
     spent: turn.inputs.length === 0 ? spentSince(row.at) : turn.spent,
   }));
   if (!rules) return confirmed;
@@ -194,6 +198,7 @@ function onToolEnded(before: State, row: RowOf<"tool.ended">): State {
     step: by === "server" ? FIRST_STEP : turn.step,
     results: true,
     inputs: by === "client" ? withSubmission(turn.inputs, state, row) : turn.inputs,
+    payer: withBudget(turn.payer, row.body),
     spent: turn.inputs.length === 0 && by === "client" ? spentSince(row.at) : turn.spent,
   }));
 }

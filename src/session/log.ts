@@ -175,6 +175,15 @@ export class Log {
     return this.#read(query, after, ...types);
   }
 
+  /** The same; long strings that clients sent are `LongText`, whatever their type says. */
+  *typedContents(types: readonly RowType[], after: number): Generator<Row> {
+    const marks = types.map(() => "?").join(", ");
+    const query = `SELECT seq, at, type, body FROM log WHERE seq > ? AND type IN (${marks}) ORDER BY seq`;
+    for (const stored of this.#sql.exec<Stored>(query, after, ...types)) {
+      yield this.#parsed(stored, isContent(stored.type));
+    }
+  }
+
   *#read(query: string, ...values: SqlStorageValue[]): Generator<Row> {
     for (const stored of this.#sql.exec<Stored>(query, ...values)) yield this.#parsed(stored);
   }

@@ -8,8 +8,10 @@ import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
 import type { EncodedRequest } from "../model/request-body.ts";
 import { CallFailed } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
+import type { CompactionTrigger } from "../shared/compaction.ts";
+import type { RetryPolicy } from "../shared/config.ts";
 import { errorOf, type LoggedPlace, writeLine } from "../shared/log-line.ts";
-import type { CompactionTrigger, Fact } from "../shared/rows.ts";
+import type { Fact } from "../shared/rows.ts";
 import { addAnswer, addFailure, interruptedFacts } from "./answer.ts";
 import {
   ANSWER_TOKENS,
@@ -33,6 +35,7 @@ import type { Followers } from "./followers.ts";
 import type { FirstOutput } from "./log-lines.ts";
 import type { MediaStore } from "./media.ts";
 import { type Action, next, type TurnEnd } from "./next.ts";
+import { leaseKeyOf } from "./payer.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
 import type { ToolRunner } from "./run-tools.ts";
@@ -55,6 +58,8 @@ export interface LoopEdges {
   tools: ToolRunner;
   /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
   compactAt: () => number;
+  /** When a call that failed is made again. */
+  retry: () => RetryPolicy;
   /** After so many minutes an idle session is compacted: `COMPACT_IDLE_MINUTES`. */
   idleMinutes: () => number;
   /** Keeps the object in memory while the promise is open. */
@@ -217,11 +222,12 @@ export class Loop {
   }
 
   async #call(draft: Draft, asked = false): Promise<void> {
-    const { store, media, budget } = this.#edges;
+    const { store, media, budget, retry } = this.#edges;
     const { state } = draft;
     const { turn, epoch } = state;
     if (!turn || !epoch) return;
-    const decide = decider(draft, budget.rules(), ANSWER_TOKENS, asked);
+    const purpose = { least: ANSWER_TOKENS, payer: turn.payer };
+    const decide = decider(draft, budget.rules(), purpose, asked);
     const prepared = prepareCall(state, turn, epoch, store.log, media, decide);
     if (prepared.kind === "ask") return this.#askAccount(prepared, asked);
     if (prepared.kind === "stop") {
@@ -240,7 +246,7 @@ export class Loop {
       preview: new PreviewBuffer(call, turn.turn),
       answered: (end, attempt) => addAnswer(end, attempt, viewBefore),
       failed: (end, attempt, error) =>
-        addCallFailure(end, attempt, error, () => isCompactable(store)),
+        addCallFailure(end, attempt, error, () => isCompactable(store), retry()),
     });
   }
 
@@ -252,8 +258,9 @@ export class Loop {
   }
 
   async #compact(draft: Draft, compaction: OpenCompaction, asked = false): Promise<void> {
-    const { store, media, commit, budget } = this.#edges;
-    const decide = decider(draft, budget.rules(), SUMMARY_TOKENS, asked);
+    const { store, media, commit, budget, retry } = this.#edges;
+    const purpose = { least: SUMMARY_TOKENS, payer: compaction.payer };
+    const decide = decider(draft, budget.rules(), purpose, asked);
     const prepared = prepareCompaction(store, compaction, media, decide);
     if (prepared.kind === "ask") return this.#askAccount(prepared, asked);
     if (prepared.kind === "stop") {
@@ -276,7 +283,7 @@ export class Loop {
       preview: null,
       answered: (end, attempt) => addCompaction(end, attempt, made, store.log),
       failed: (end, attempt, error) =>
-        addCompactionFailure(end, attempt, error, made, () => isDivisible(store, made)),
+        addCompactionFailure(end, attempt, error, made, retry(), () => isDivisible(store, made)),
     });
   }
 
@@ -327,6 +334,9 @@ export class Loop {
     const draft = store.draft();
     const action = next(draft.state, draft.now);
     const { turn } = draft.state;
+    const payer = action.do === "compact" ? action.compaction.payer : (turn?.payer ?? null);
+    // What was said of one key's money says nothing of another's.
+    if (leaseKeyOf(payer) !== asked.key) return;
     const refusal = answer.kind === "refused" ? accountEnd(answer.budget) : null;
     if (action.do === "compact") {
       const { compaction } = action;

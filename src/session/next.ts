@@ -158,7 +158,11 @@ const endWithNotice = (
 export function nextWake(
   state: State,
   now: number,
-  { owes, idleMinutes }: { owes: boolean; idleMinutes: number },
+  {
+    owes,
+    idleMinutes,
+    expires = null,
+  }: { owes: boolean; idleMinutes: number; expires?: number | null },
 ): number | null {
   const action = next(state, now, idleMinutes);
   const times: number[] = [];
@@ -169,5 +173,7 @@ export function nextWake(
   // A lease ends when it is given back.
   const lease = state.deleted ? null : state.money.lease;
   if (lease) times.push(lease.expires_at > now ? lease.expires_at : now + GUARD_MS);
+  // An idle session ends.
+  if (expires !== null) times.push(expires);
   return times.length > 0 ? Math.min(...times) : null;
 }

@@ -3,13 +3,16 @@
  * made good by the next and a repeated one changes nothing; how far the account knows is a number.
  */
 import type { AccountClient } from "../account/client.ts";
+import type { Admission } from "../account/session-index.ts";
 import { clock } from "../shared/clock.ts";
 import { dayOf, type LedgerEntry, startOfDay } from "../shared/ledger.ts";
-import type { Row, RowType } from "../shared/rows.ts";
+import type { CallStartedBody, Row, RowType } from "../shared/rows.ts";
 import type { SessionSummary } from "../shared/summary.ts";
+import { owedAudit } from "./audit.ts";
 import { addCall, addTurn, LEDGER_DAYS } from "./budget-state.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import type { Log } from "./log.ts";
+import { payerOf } from "./payer.ts";
 import { statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
 
@@ -41,6 +44,8 @@ export interface OutboxEdges {
   session: string;
   store: Store;
   reach: (point: FaultPoint) => void;
+  /** The account has given the session's name to another one, so the session has none. */
+  unnamed: () => void;
 }
 
 export class Outbox {
@@ -48,6 +53,7 @@ export class Outbox {
   readonly #store: Store;
   #due: number;
   #sending: Promise<void> | null = null;
+  #admitting: Promise<Admission | null> | null = null;
   #cancelDelay: (() => void) | null = null;
   #deleted = false;
 
@@ -93,16 +99,45 @@ export class Outbox {
     return this.#sending;
   }
 
+  /** Asks the account to let a new session in; null when it could not be asked. */
+  admit(): Promise<Admission | null> {
+    this.#admitting ??= this.#askAdmission().finally(() => {
+      this.#admitting = null;
+    });
+    return this.#admitting;
+  }
+
+  async #askAdmission(): Promise<Admission | null> {
+    const { account, session, reach } = this.#edges;
+    const report = summaryOf(session, this.#store);
+    const audit = owedAudit(this.#store, session);
+    const day = dayAt(this.#store, audit.seq);
+    try {
+      reach("report");
+      const admission = await account().admitSession(report, audit.entries);
+      reach("reported");
+      if (admission.kind === "admitted") this.#store.acknowledge(audit.seq, day);
+      return admission;
+    } catch {
+      return null;
+    }
+  }
+
   async #deliver(): Promise<void> {
     const { account, session, reach } = this.#edges;
     while (this.owes) {
-      const { entries, seq, day } = owedEntries(this.#store, REPORTED_DAYS);
+      const { entries, seq: counted } = owedEntries(this.#store, REPORTED_DAYS);
+      const audit = owedAudit(this.#store, session);
+      const seq = Math.min(counted, audit.seq);
+      const day = dayAt(this.#store, seq);
       const report = { ...summaryOf(session, this.#store), seq };
       try {
         reach("report");
-        const { kind } = await account().report(report, entries);
+        const told = await account().report(report, entries, audit.entries);
         reach("reported");
-        this.#deleted = kind === "deleted";
+        this.#deleted = told.kind === "deleted";
+        const unnamed = told.kind === "stored" && told.unnamed === true;
+        if (unnamed && this.#store.state.config.name === report.name) this.#edges.unnamed();
       } catch {
         // The alarm tries again.
         return;
@@ -112,14 +147,20 @@ export class Outbox {
   }
 }
 
+/** The day of the row `seq`, which is most often the last one. */
+export const dayAt = ({ state, log }: Store, seq: number): number =>
+  dayOf(seq === state.seq ? state.at : (log.at(seq) ?? state.created_at));
+
 export function summaryOf(session: string, store: Store): SessionSummary {
   const { state } = store;
-  const { model, title, metadata } = state.config;
+  const { model, name, title, metadata } = state.config;
   return {
     session,
     seq: state.seq,
     surface: "cc",
+    name,
     title,
+    first_message: state.first_message,
     model,
     metadata,
     status: statusOf(state),
@@ -137,12 +178,12 @@ export function summaryOf(session: string, store: Store): SessionSummary {
 /**
  * The figures that the account may lack: those of the days since the last row that it knows. The
  * state has the newest days, and the log has all. `seq` is the row up to which they count: with very
- * many days not the last one. `day` is the day of that row.
+ * many days not the last one.
  */
 export function owedEntries(
   { state, log, reported, reportedDay: since }: Store,
   days = Number.POSITIVE_INFINITY,
-): { entries: LedgerEntry[]; seq: number; day: number } {
+): { entries: LedgerEntry[]; seq: number } {
   const { ledger } = state.money;
   const kept = new Set(ledger.map(({ day }) => day));
   const complete = kept.size < LEDGER_DAYS || kept.has(since) || Math.min(...kept) <= since;
@@ -152,8 +193,8 @@ export function owedEntries(
   const last = first.at(-1) ?? 0;
   const entries = owed.filter(({ day }) => day <= last);
   const whole = entries.length === owed.length;
-  if (whole) return { entries, seq: state.seq, day: dayOf(state.at) };
-  return { entries, seq: Math.max(...entries.map(({ seq }) => seq)), day: last };
+  if (whole) return { entries, seq: state.seq };
+  return { entries, seq: Math.max(...entries.map(({ seq }) => seq)) };
 }
 
 /** The same from the log: everything since the beginning of the day. `known` is a row of that day. */
@@ -167,14 +208,32 @@ function ledgerSince(log: Log, day: number, known: number): LedgerEntry[] {
     else at = middle;
   }
   let ledger: LedgerEntry[] = [];
+  const keyOf = payingKeys(log);
   for (const row of log.typed(["call.ended", "outcome"], before)) {
     if (row.type === "call.ended") {
-      const model = log.rowOf("call.started", row.body.call)?.body.model ?? "";
-      ledger = addCall(ledger, row, model);
+      const started = log.rowOf("call.started", row.body.call)?.body;
+      ledger = addCall(ledger, row, started?.model ?? "", started ? keyOf(started) : null);
     }
     if (row.type === "outcome" && row.body.outcome !== "requires_action") {
-      ledger = addTurn(ledger, row);
+      ledger = addTurn(ledger, row, keyOf(row.body));
     }
   }
   return ledger;
 }
+
+/** Which managed key pays for a turn or a call: as the fold says it, from the rows alone. */
+function payingKeys(log: Log): (paid: Paid) => string | null {
+  const known = new Map<number, string | null>();
+  return ({ turn, compaction }) => {
+    const asked = compaction && log.rowOf("compaction.requested", compaction.request);
+    if (asked?.body.trigger === "client") return payerOf(asked.body)?.key ?? null;
+    const before = known.get(turn);
+    if (before !== undefined) return before;
+    const input = log.rowOf("input", turn);
+    const key = input && (payerOf(input.body)?.key ?? null);
+    known.set(turn, key);
+    return key;
+  };
+}
+
+type Paid = Pick<CallStartedBody, "turn" | "compaction">;

@@ -3,15 +3,16 @@
  * that a write is billed by the row and by the index, so the log has no secondary index and the
  * working tables are rebuilt from it.
  */
+import { SECRET_TABLE } from "../account/secret-table.ts";
 
 /**
  * Written into `head`; an object of a newer format is refused instead of misread. It rises with
  * every change of a table or of the folded state, so that an older state is folded anew.
  */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 /** Tables that an older format does not have. */
-export const ADDED_TABLES = `
+export const ADDED_TABLES = `${SECRET_TABLE}
 CREATE TABLE IF NOT EXISTS seen (
   path TEXT PRIMARY KEY,
   sha  TEXT NOT NULL,

@@ -6,6 +6,7 @@
 import type { ContentBlock, Json, ModelBlock } from "../shared/content.ts";
 import { eventsOf } from "../shared/row-events.ts";
 import type { Row, RowType } from "../shared/rows.ts";
+import { textPattern } from "../shared/text-pattern.ts";
 import { EMPTY_VIEW } from "../shared/view.ts";
 import type { Log } from "./log.ts";
 
@@ -58,7 +59,7 @@ export function searchLog(
   { text, before, limit }: SearchAsked,
   head: number,
 ): SearchPage {
-  const pattern = patternOf(text);
+  const pattern = textPattern(text);
   const hits: SearchHit[] = [];
   let bytes = 0;
   let rows = 0;
@@ -76,10 +77,6 @@ export function searchLog(
   }
   return { hits, next: null };
 }
-
-/** Finds the text itself: nothing in it has a meaning of its own. */
-const patternOf = (text: string): RegExp =>
-  new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "iu");
 
 function hitIn(row: Row, pattern: RegExp): SearchHit | null {
   const { role, texts } = searched(row);

@@ -4,18 +4,18 @@
  * answers with plain data.
  */
 import { DurableObject } from "cloudflare:workers";
-import { accountOf } from "../account/client.ts";
 import type { Env } from "../env.ts";
 import { clock } from "../shared/clock.ts";
+import { readConfig } from "../shared/config.ts";
 import { isAhead, parseCursor } from "../shared/cursor.ts";
 import { sessionId } from "../shared/ids.ts";
 import { type LoggedPlace, writeLine } from "../shared/log-line.ts";
 import type { SessionConfig } from "../shared/rows.ts";
-import { admit, admitDeletion } from "./admit.ts";
+import { admit, admitDeletion, type Deletion } from "./admit.ts";
 import { Alarm } from "./alarm.ts";
 import { lostFact } from "./answer.ts";
 import { assemble, namesOf, type Parts, surroundingsOf, wakeTime } from "./assemble.ts";
-import type { CreateAnswer, SessionCalls } from "./calls.ts";
+import type { CreateAnswer, Creation, SessionCalls } from "./calls.ts";
 import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
 import { isScheduled } from "./compact.ts";
 import type { ContextSize } from "./context-size.ts";
@@ -27,7 +27,8 @@ import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
 import { CLOSE_DELETED, Followers } from "./followers.ts";
 import { logLines } from "./log-lines.ts";
 import { MEDIA_MISSING, MediaStore } from "./media.ts";
-import { owedEntries, summaryOf } from "./outbox.ts";
+import { enter, newName } from "./naming.ts";
+import { deletionOf } from "./removal.ts";
 import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
 import { addLostTools } from "./run-tools.ts";
 import { type SearchAsked, type SearchPage, searchLog } from "./search.ts";
@@ -42,7 +43,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   readonly #staging = new Staging();
   readonly #alarm: Alarm;
   #parts: Parts | null;
-  #removing: Promise<boolean> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -67,14 +67,21 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   }
 
   /** Creates the session; a second call with the same submission answers the same. */
-  async create(submission: string, config: SessionConfig): Promise<CreateAnswer> {
+  async create(
+    submission: string,
+    asked: SessionConfig,
+    { own_key, caller }: Creation = {},
+  ): Promise<CreateAnswer> {
     if (!this.#parts) {
-      const body = { v: 1 as const, surface: "cc" as const, submission, config };
+      const config = own_key === undefined ? asked : { ...asked, own_anthropic_key: true };
+      const by = caller === undefined ? {} : { caller };
+      const body = { v: 1 as const, surface: "cc" as const, submission, ...by, config };
       const fact = { type: "session.created" as const, body };
-      this.#parts = this.#assemble(Store.create(this.ctx.storage.sql, fact));
+      this.#parts = this.#assemble(Store.create(this.ctx.storage.sql, fact, own_key ?? null));
       faultPointsOfCommit(this.ctx);
     }
-    const { store, outbox } = this.#parts;
+    const parts = this.#parts;
+    const { store } = parts;
     const [created] = store.log.contents(1, 1);
     const known = created?.type === "session.created" ? created.body.submission : null;
     if (!created || store.state.deleted || known !== submission) {
@@ -82,14 +89,13 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     }
     // Also when the call is repeated: the object may have died before the account heard of it.
     if (store.reported < created.seq) {
-      outbox.note([created]);
-      await outbox.send();
-      if (outbox.deleted) {
-        // A late repetition: the session that it made was deleted, and nothing of it is left.
+      const config = readConfig(this.env);
+      const answer = await enter(parts, config.ok && config.config.maxSessions !== null);
+      if (answer && !answer.undecided && this.#parts === parts) {
         this.#parts = null;
         await this.ctx.storage.deleteAll();
-        return { ok: false };
       }
+      if (answer) return answer;
       this.#keepAlarm();
     }
     faultPoint(this.ctx, "answer");
@@ -102,9 +108,9 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   }
 
   /** Creates the session from a configuration whose `parts` were staged as JSON text. */
-  async createStaged(submission: string, parts: number): Promise<CreateAnswer> {
+  async createStaged(submission: string, parts: number, more?: Creation): Promise<CreateAnswer> {
     const config = this.#staging.takeConfig(submission, parts);
-    return config ? this.create(submission, config) : { ok: false, missing: true };
+    return config ? this.create(submission, config, more) : { ok: false, missing: true };
   }
 
   /** Admits a submission whose `parts` were staged as JSON text. */
@@ -117,6 +123,19 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   /** Admits a submission: its rows are on disk when this answers, and the loop goes on with it. */
   async submit(submission: Submission): Promise<SubmitAnswer> {
+    const parts = this.#live;
+    const name = parts && newName(parts.store, submission);
+    const refused = parts && name ? await parts.claimName(name) : null;
+    if (refused) return refusal(refused);
+    const before = parts?.store.state.config.name;
+    const answer = this.#take(submission);
+    // Whoever was told of a new name finds the session by it, and the old one is free.
+    if (parts?.store.state.config.name !== before) await parts?.outbox.send();
+    return answer;
+  }
+
+  /** In one step: others may have come while the account was asked. */
+  #take(submission: Submission): SubmitAnswer {
     const parts = this.#live;
     if (!parts) return refusal(NOT_FOUND);
     const known = knownRow(parts.store, submission);
@@ -219,7 +238,10 @@ export class Session extends DurableObject<Env> implements SessionCalls {
 
   async context(exact: boolean): Promise<ContextSize | null> {
     const store = this.#read();
-    return store && askContextSize(store, this.#media, { exact, env: this.env });
+    const upstream = this.#parts?.ownKeys.upstream ?? null;
+    return store && upstream
+      ? askContextSize(store, this.#media, { exact, env: this.env, upstream })
+      : null;
   }
 
   /** The secret under which this session's stream tickets are made. */
@@ -242,17 +264,11 @@ export class Session extends DurableObject<Env> implements SessionCalls {
    * Deletes the session. When this answers, everything open is settled, followers are told and the
    * account has the last figures; the alarm then removes the data.
    */
-  async remove(submission: string): Promise<boolean> {
+  async remove(submission: string, caller?: string): Promise<boolean> {
     const parts = this.#live;
     // Of a deletion by this very submission, the answer was lost.
     if (!parts) return this.#parts !== null && deletionOf(this.#parts.store) === submission;
-    const draft = parts.store.draft();
-    admitDeletion(draft, submission, surroundingsOf(parts, this.#followers, this.ctx.storage.sql));
-    this.#commit(draft);
-    parts.loop.abort();
-    this.#followers.closeAll(CLOSE_DELETED, "deleted");
-    this.#removing = this.#settleAccount(parts.store);
-    if (await this.#removing) this.#alarm.keep(clock.now());
+    await this.#end(parts, { submission, ...(caller === undefined ? {} : { caller }) });
     faultPoint(this.ctx, "answer");
     return true;
   }
@@ -281,7 +297,8 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     this.#alarm.fired();
     const parts = this.#parts;
     if (!parts) return;
-    if (parts.store.state.deleted) return this.#erase(parts.store);
+    if (parts.store.state.deleted) return parts.removal.erase();
+    if (parts.expiry.due) return this.#end(parts, { submission: "expired", reason: "expired" });
     // One alarm is repeated a few times only, so the first repetition sets another.
     if (info?.isRetry) this.#keepAlarm();
     const told = parts.outbox.catchUp();
@@ -290,6 +307,16 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     await told;
     await parts.outbox.send();
     this.#keepAlarm();
+  }
+
+  /** A deletion but for its last step: the alarm erases the data, once everybody is told. */
+  async #end(parts: Parts, deletion: Deletion): Promise<void> {
+    const draft = parts.store.draft();
+    admitDeletion(draft, deletion, surroundingsOf(parts, this.#followers, this.ctx.storage.sql));
+    this.#commit(draft);
+    parts.loop.abort();
+    this.#followers.closeAll(CLOSE_DELETED, "deleted");
+    if (await parts.removal.tell()) this.#alarm.keep(clock.now());
   }
 
   /** The session's parts unless there is none, or it is being deleted. */
@@ -360,45 +387,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     this.#followers.attach(server, store, cursor, url.searchParams.get("reads"), preview);
     return new Response(null, { status: 101, webSocket: client });
   }
-
-  /** Gives the account the last figures; false when it could not be reached. */
-  async #settleAccount(store: Store): Promise<boolean> {
-    const { account, session } = namesOf(this.ctx);
-    const submission = deletionOf(store);
-    if (submission === null) return false;
-    try {
-      faultPoint(this.ctx, "report");
-      const { entries } = owedEntries(store);
-      const final = summaryOf(session, store);
-      await accountOf(this.env, account).remove(session, submission, final, entries);
-      faultPoint(this.ctx, "reported");
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  async #erase(store: Store): Promise<void> {
-    await this.ctx.storage.setAlarm(clock.now() + 15_000);
-    // Whoever asked for the deletion is answered before the object ends: the answer waits for what
-    // was written before it.
-    if (this.#removing) {
-      await this.#removing;
-      await this.ctx.storage.sync();
-    }
-    if (!(await this.#settleAccount(store))) return;
-    faultPoint(this.ctx, "erase");
-    await this.ctx.storage.deleteAll();
-    faultPoint(this.ctx, "erased");
-    // Nothing of the session may outlive its data in this object's memory.
-    this.ctx.abort("deleted", { retryAlarm: false });
-  }
-}
-
-/** The submission that deleted the session; null when it was not. */
-function deletionOf({ log, state }: Store): string | null {
-  const last = log.row(state.seq);
-  return last?.type === "session.deleted" ? last.body.submission : null;
 }
 
 const NOT_FOUND: Refusal = { code: "not_found", message: "There is no such session." };

@@ -3,21 +3,16 @@
  * long the session gets. It is kept in `head` at each outcome and rebuilt from the log by `fold`.
  */
 
+import type { CompactionMethod, CompactionTrigger } from "../shared/compaction.ts";
 import type { JsonObject } from "../shared/content.ts";
-import type {
-  CompactionMethod,
-  CompactionTrigger,
-  Limits,
-  OutcomeKind,
-  ToolBlockBody,
-  TurnOptions,
-} from "../shared/rows.ts";
+import type { Limits, OutcomeKind, ToolBlockBody, TurnOptions } from "../shared/rows.ts";
 import type { CacheTtl, ModelFacts } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
 import type { Permissions, ShellState, Toolset } from "../shared/tools.ts";
 import type { Usage } from "../shared/usage.ts";
 import type { Money } from "./budget-state.ts";
 import type { Cache } from "./cache-miss.ts";
+import type { Payer } from "./payer.ts";
 import type { PlacedSettings } from "./settings.ts";
 
 /** The model call that is open: started, without an end. */
@@ -51,6 +46,7 @@ export interface OpenCompaction {
   step: Step;
   /** US dollars of its calls; null once one had no price. */
   cost_usd: number | null;
+  payer: Payer | null;
 }
 
 /** A tool call without a result. */
@@ -126,6 +122,7 @@ export interface OpenTurn {
   input: { seq: number; hash: string; media: number; detached: boolean };
   options: TurnOptions;
   limits: Limits;
+  payer: Payer | null;
   /** The turn's own settings and the session's, as they were when it began. */
   settings: PlacedSettings;
   cache_ttl: CacheTtl;
@@ -167,6 +164,7 @@ export interface Queued {
   hash: string;
   options: TurnOptions;
   limits: Limits;
+  payer: Payer | null;
   settings: PlacedSettings;
   replay: boolean;
   /** Decoded bytes of its images and documents. */
@@ -258,9 +256,13 @@ export interface State {
   at: number;
   created_at: number;
   deleted: boolean;
-  config: { model: string; title: string | null; metadata: JsonObject };
+  config: { model: string; name: string | null; title: string | null; metadata: JsonObject };
+  /** The beginning of the first message that has a text, which the account lists. */
+  first_message: string | null;
   /** What the API said of that model, where the catalogue does not have it. */
   facts: ModelFacts | null;
+  /** The session has an Anthropic key of its own, which stands beside the log. */
+  own_key: boolean;
   settings: PlacedSettings;
   cache_ttl: CacheTtl;
   /** The session's own tools; their definitions stand in row 1. */

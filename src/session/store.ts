@@ -2,11 +2,13 @@
  * A session's storage and its state in memory, kept as one: `commit` writes a draft's rows and the
  * working tables in one synchronous step and moves the state along.
  */
+import { ANTHROPIC_KEY, SecretTable } from "../account/secret-table.ts";
 import { PRICES } from "../model/prices.ts";
 import { clock } from "../shared/clock.ts";
 import { dayOf } from "../shared/ledger.ts";
 import type { PriceTable } from "../shared/price.ts";
 import type { Row, RowOf } from "../shared/rows.ts";
+import { AuditTrail } from "./audit.ts";
 import { Draft } from "./draft.ts";
 import { begin, fold } from "./fold.ts";
 import { Log } from "./log.ts";
@@ -38,6 +40,8 @@ export interface StoredKey {
 export class Store {
   readonly log: Log;
   readonly views: Views;
+  readonly trail: AuditTrail;
+  readonly secrets: SecretTable;
   readonly #sql: SqlStorage;
   #state: State;
   /** The last row in the state on disk. */
@@ -52,6 +56,8 @@ export class Store {
   private constructor(sql: SqlStorage, state: State, { secret, seq, reported }: Head) {
     this.#sql = sql;
     this.log = new Log(sql);
+    this.trail = new AuditTrail(this.log);
+    this.secrets = new SecretTable(sql);
     this.views = new Views(this.log, state);
     this.#state = state;
     this.secret = secret;
@@ -93,13 +99,18 @@ export class Store {
     return store;
   }
 
-  /** Makes the tables and the first row. */
-  static create(sql: SqlStorage, fact: Pick<RowOf<"session.created">, "type" | "body">): Store {
+  /** Makes the tables and the first row. `ownKey` is the session's Anthropic key, sealed. */
+  static create(
+    sql: SqlStorage,
+    fact: Pick<RowOf<"session.created">, "type" | "body">,
+    ownKey: string | null = null,
+  ): Store {
     sql.exec(SCHEMA);
     const row: RowOf<"session.created"> = { seq: 1, at: clock.now(), ...fact };
     const secret = hex(crypto.getRandomValues(new Uint8Array(32)));
     const store = new Store(sql, begin(row), { secret, seq: row.seq, reported: 0 });
     store.log.append([row]);
+    if (ownKey !== null) store.#keepSecret(ANTHROPIC_KEY, ownKey);
     sql.exec(
       "INSERT INTO head (id, version, secret, seq, state, reported) VALUES (1, ?, ?, ?, ?, 0)",
       FORMAT_VERSION,
@@ -141,17 +152,21 @@ export class Store {
    * Writes a draft that was begun on the current state. Synchronous; the caller makes it one
    * transaction, so that a write that fails leaves neither rows nor a state of them.
    */
-  commit({ rows, state }: Draft): readonly Row[] {
+  commit({ rows, state, secrets }: Draft): readonly Row[] {
     if (rows.length === 0) return [];
     this.log.append(rows);
     for (const row of rows) {
       this.#writeTurn(row);
       this.#writeSeen(row);
     }
+    for (const [name, sealed] of secrets) this.#keepSecret(name, sealed);
+    // The data go later, when the account knows of it; a secret does not wait for that.
+    if (state.deleted) this.secrets.clear();
     const long = state.seq - this.#headSeq >= HEAD_EVERY;
     if (long || rows.some((row) => row.type === "outcome")) this.#writeHead(state);
     this.#state = state;
     this.views.add(rows);
+    this.trail.add(rows, this.#reported);
     return rows;
   }
 
@@ -214,6 +229,11 @@ export class Store {
       seq,
       at,
     );
+  }
+
+  #keepSecret(name: string, sealed: string | null): void {
+    if (sealed === null) this.secrets.remove(name);
+    else this.secrets.put(name, { sealed, hint: "", at: clock.now() });
   }
 
   #writeSeen(row: Row): void {

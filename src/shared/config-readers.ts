@@ -1,5 +1,5 @@
 /** What the values of variables may be: a reader gives null for one that breaks its rule. */
-import { type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./tools.ts";
+import { isRule, type PermissionMode, SERVER_TOOLS, type ServerToolName } from "./tools.ts";
 
 /** A key that clients send, and the name of the account it opens. */
 export interface ClientKey {
@@ -46,6 +46,18 @@ export const readInteger =
     return value >= min && value <= max ? value : null;
   };
 
+/** A number to three decimals. */
+export const readNumber =
+  (min: number, max: number) =>
+  (text: string): number | null => {
+    if (!/^[0-9]{1,6}(\.[0-9]{1,3})?$/.test(text)) return null;
+    const value = Number(text);
+    return value >= min && value <= max ? value : null;
+  };
+
+export const numberRule = (min: number, max: number): string =>
+  `a number from ${min} to ${max} with at most three decimals`;
+
 /** US dollars, to a millionth. */
 export const readUsd = (text: string): number | null =>
   /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : null;
@@ -61,13 +73,15 @@ export const isKey = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]{1,512}$/.
 export const isModelId = (text: string): boolean =>
   /^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/.test(text);
 
+export const ACCOUNT_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+
 export function readKeys(text: string): ClientKey[] | null {
   const keys: ClientKey[] = [];
   for (const part of list(text)) {
     const colon = part.indexOf(":");
     const account = colon < 0 ? DEFAULT_ACCOUNT : part.slice(0, colon);
     const key = part.slice(colon + 1);
-    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(account) || !isKey(key)) return null;
+    if (!ACCOUNT_NAME.test(account) || !isKey(key)) return null;
     // One key under two names would leave open whose account it opens.
     if (keys.some((other) => other.key === key && other.account !== account)) return null;
     keys.push({ account, key });
@@ -102,5 +116,21 @@ export const PERMISSION_MODES = [
   "plan",
   "dontAsk",
 ] as const satisfies readonly PermissionMode[];
+
+export const oneOf = (names: readonly string[]): string =>
+  `one of ${names.map((name) => `\`${name}\``).join(", ")}`;
+
+export const readPermissionMode = (text: string): PermissionMode | null =>
+  PERMISSION_MODES.find((mode) => mode === text) ?? null;
+
+/** Rules separated by commas; those inside a rule's parentheses separate nothing. */
+export function readRules(text: string): string[] | null {
+  const rules = text.split(/,(?![^()]*\))/).map((rule) => rule.trim());
+  return rules.length <= MAX_RULES && rules.every(isRule) ? rules : null;
+}
+
+const MAX_RULES = 200;
+
+export const RULES_RULE = `a comma-separated list of at most ${MAX_RULES} rules such as \`Read\` or \`Bash(git *)\``;
 
 export const KEY_RULE = "printable ASCII without spaces or commas, at most 512 characters";

@@ -4,10 +4,11 @@
  * time gets the same events.
  */
 
+import type { CompactionMethod } from "./compaction.ts";
 import type { ContentBlock, Json, JsonObject } from "./content.ts";
 import { messageId, toolCallId, turnId } from "./ids.ts";
 import type { CacheMiss } from "./prompt-cache.ts";
-import type { CompactionMethod, ConfigChange, OutcomeKind } from "./rows.ts";
+import type { ConfigChange, OutcomeKind } from "./rows.ts";
 import type { SettingsChange } from "./settings.ts";
 import type { Usage } from "./usage.ts";
 
@@ -53,9 +54,14 @@ export interface TurnFailure extends TurnResult {
 }
 
 export interface EventData {
-  "session.created": { model: string; title: string | null; metadata: JsonObject };
+  "session.created": {
+    model: string;
+    name?: string;
+    title: string | null;
+    metadata: JsonObject;
+  };
   "session.updated": Omit<ConfigChange, "settings" | "model_facts"> & SettingsChange;
-  "session.deleted": Record<string, never>;
+  "session.deleted": { reason?: "expired" };
   "turn.started": { turn: string; input_id: string; input: ContentBlock[] | null };
   "input.queued": { input_id: string; input: ContentBlock[]; start: "queued" | "steer" };
   "input.taken": { input_id: string; as: "steer" };

@@ -1,6 +1,10 @@
 /** Public ids. Each contains the number of a row, so that a look-up is a read by primary key. */
 
 export const sessionId = (ulid: string): string => `sess_${ulid}`;
+/** The ULID in a session's public id, or null when it is not one. */
+export const sessionUlid = (id: string): string | null =>
+  /^sess_([0-7][0-9A-HJKMNP-TV-Z]{25})$/.exec(id)?.[1] ?? null;
+
 export const turnId = (turn: number): string => `turn_${turn}`;
 export const inputId = (input: number): string => `input_${input}`;
 export const messageId = (call: number, i: number): string => `msg_${call}_${i}`;

@@ -1,5 +1,5 @@
 /**
- * What a session used, by day and model. A figure is a sum since the day began and says up to which
+ * What a session used, by day, model and managed key. A figure is a sum since the day began and says up to which
  * row it counts, so a report of it can be repeated, come late or never: the highest `seq` is true.
  */
 import type { Usage } from "./usage.ts";
@@ -10,6 +10,8 @@ export interface LedgerEntry {
   /** Days since the epoch, in UTC. */
   day: number;
   model: string;
+  /** `key_<ulid>` of the managed key that pays; absent with any other key. */
+  key?: string;
   /** The last row that counts. */
   seq: number;
   /** Model calls that used something. */

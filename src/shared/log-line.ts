@@ -1,5 +1,6 @@
 /**
- * The operator's log: one line of JSON for each turn, each failure and each unexpected error. A line
+ * The operator's log: one line of JSON for each turn, each failure, each request with an unknown key
+ * and each unexpected error. A line
  * has ids, codes and figures. It never has the message of an error or of an API, which may quote a
  * key, a ticket or a piece of a conversation.
  */
@@ -53,11 +54,41 @@ export interface ErrorLine extends Partial<LoggedPlace> {
   path?: string;
 }
 
+/** A request with a key that opens nothing here: whose it was is not known. */
+export interface RefusedLine {
+  event: "refused";
+  code: "unknown_key";
+  request_id: string;
+  method: string;
+  /** As the route table has it, without what the request put into it. */
+  route: string;
+}
+
+/** How grave a line is, in rising order; `CRITICAL` is graver than any line. */
+export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const LEVEL_OF = {
+  turn: "INFO",
+  failure: "WARNING",
+  refused: "WARNING",
+  error: "ERROR",
+} as const;
+
+let least: LogLevel = "INFO";
+
+/** From now on only lines of this level and of graver ones are written. */
+export function writeFrom(level: LogLevel): void {
+  least = level;
+}
+
 /** Writes one line. Failures are warnings and unexpected errors are errors in the platform's log. */
-export function writeLine(line: TurnLine | FailureLine | ErrorLine): void {
+export function writeLine(line: TurnLine | FailureLine | RefusedLine | ErrorLine): void {
+  if (LOG_LEVELS.indexOf(LEVEL_OF[line.event]) < LOG_LEVELS.indexOf(least)) return;
   const text = JSON.stringify(line);
   if (line.event === "error") console.error(text);
-  else if (line.event === "failure") console.warn(text);
+  else if (line.event === "failure" || line.event === "refused") console.warn(text);
   else console.log(text);
 }
 

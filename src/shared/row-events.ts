@@ -21,15 +21,18 @@ export function eventsOf(row: Row, view: View): Event[] {
 function eventOf(row: Row, view: View): Event | null {
   switch (row.type) {
     case "session.created": {
-      const { model, title, metadata } = row.body.config;
-      return { type: row.type, turn: null, data: { model, title, metadata } };
+      const { model, name, title, metadata } = row.body.config;
+      const named = name == null ? {} : { name };
+      return { type: row.type, turn: null, data: { model, ...named, title, metadata } };
     }
     case "session.updated": {
       const { settings, model_facts: _, ...config } = row.body.config;
       return { type: row.type, turn: null, data: { ...config, ...settings } };
     }
-    case "session.deleted":
-      return { type: row.type, turn: null, data: {} };
+    case "session.deleted": {
+      const { reason } = row.body;
+      return { type: row.type, turn: null, data: reason ? { reason } : {} };
+    }
     case "input":
       return inputEvent(row);
     case "input.taken":

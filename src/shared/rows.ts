@@ -6,6 +6,12 @@
  * `turn_<seq of its input>`, `msg_<seq of call.started>_<block index>`,
  * `call_<seq of call.started>_<block index>`, `input_<seq of the input>`.
  */
+import type {
+  CompactedBody,
+  CompactionEnd,
+  CompactionMethod,
+  CompactionTrigger,
+} from "./compaction.ts";
 import type { ContentBlock, Json, JsonObject, ModelBlock } from "./content.ts";
 import type { CacheMiss, PromptSettings } from "./prompt-cache.ts";
 import type { CacheTtl, ModelFacts, ModelSettings, SettingsChange } from "./settings.ts";
@@ -32,6 +38,8 @@ export interface Limits {
 
 export interface SessionConfig {
   model: string;
+  /** Unique among the living sessions of its account; absent or null: none. */
+  name?: string | null;
   title: string | null;
   system_prompt: string | null;
   metadata: JsonObject;
@@ -46,12 +54,17 @@ export interface SessionConfig {
   /** Absent: `5m`. */
   cache_ttl?: CacheTtl;
   model_facts?: ModelFacts;
+  /** The session has an Anthropic key of its own, which is kept beside the log. */
+  own_anthropic_key?: boolean;
 }
 
 /** Whose act a row is: the id of one POST, and its idempotency key where one was sent. */
 export interface Submitted {
   submission: string;
   key?: { id: string; hash: string };
+  /** The sender's key: `key_<ulid>` of a managed one, else what the audit calls it; had it a budget? */
+  caller?: string;
+  key_budget?: true;
 }
 
 export type OutcomeKind =
@@ -140,48 +153,6 @@ export interface CallStartedBody {
   compaction?: { request: number; method: CompactionMethod; no_tools?: true };
 }
 
-/** Why a context was not compacted; a call that failed has the code of its failure. */
-export type CompactionEnd = "nothing" | "interrupted" | "deleted" | "superseded" | (string & {});
-
-/**
- * Who asks for a compaction: the client, the size of the context, a window that was full, time that
- * nothing happened in, or a new model that the context is too large for.
- */
-export type CompactionTrigger = "client" | "threshold" | "overflow" | "idle" | "model";
-
-/** A signed block of the API, or a summary that the model was asked for. */
-export type CompactionMethod = "api" | "summary";
-
-export interface CompactedBody {
-  /** Seq of the `compaction.requested`. */
-  request: number;
-  turn: number | null;
-  method: CompactionMethod;
-  /** With a block: the epoch in which it is sent as it is. */
-  epoch?: number;
-  /** What stands for all that was covered: the API's block as received, or the model's text. */
-  block?: ModelBlock;
-  summary?: string;
-  /** The context goes on with this row, behind the summary; everything before it is covered. */
-  start: number;
-  /** It covers less than it was to: the model takes no more at once. */
-  part?: true;
-  /** All thinking from before this row is left out from now on. */
-  strip_thinking: boolean;
-  /** Seqs of instructions that were covered and are given again here. */
-  instructions?: number[];
-  /** Messages of the context, those of the system not counted. */
-  messages_before: number;
-  messages_after: number;
-  tokens_before: number;
-  /** An estimate. */
-  tokens_after: number;
-  /** Decoded bytes of the images and documents that stay. */
-  media: number;
-  /** Of all calls that it took. */
-  cost_usd: number | null;
-}
-
 export interface BlockBody {
   call: number;
   turn: number;
@@ -250,7 +221,15 @@ export interface OutcomeBody {
 export type ConfigChange = Partial<
   Pick<
     SessionConfig,
-    "model" | "title" | "metadata" | "permissions" | "cache_ttl" | "model_facts" | "max_budget_usd"
+    | "model"
+    | "name"
+    | "title"
+    | "metadata"
+    | "permissions"
+    | "cache_ttl"
+    | "model_facts"
+    | "max_budget_usd"
+    | "own_anthropic_key"
   >
 > & { settings?: SettingsChange };
 
@@ -259,7 +238,8 @@ export interface RowBodies {
   "session.updated": Submitted & {
     config: ConfigChange;
   };
-  "session.deleted": Submitted;
+  /** `expired`: nobody asked for it; nothing had happened in the session for long. */
+  "session.deleted": Submitted & { reason?: "expired" };
   input: InputBody;
   "input.taken": {
     input: number;
@@ -377,6 +357,8 @@ export interface RowBodies {
     expires_at: number;
     /** It outlives its turn. */
     keep: boolean;
+    /** The managed key whose budgets it counts against, besides the account's. */
+    key?: string;
   };
   outcome: OutcomeBody;
 }

@@ -2,7 +2,14 @@ import type { JsonObject } from "./content.ts";
 import type { Usage } from "./usage.ts";
 
 /** What a client is told of a session's state. */
-export type SessionStatus = "idle" | "running" | "awaiting_tool_results" | "awaiting_confirmation";
+export const SESSION_STATUSES = [
+  "idle",
+  "running",
+  "awaiting_tool_results",
+  "awaiting_confirmation",
+] as const;
+
+export type SessionStatus = (typeof SESSION_STATUSES)[number];
 
 /** What the account keeps of a session, as of the row `seq` of its log. */
 export interface SessionSummary {
@@ -11,7 +18,11 @@ export interface SessionSummary {
   /** The row of the session's log up to which this summary counts. */
   seq: number;
   surface: "cc";
+  /** Unique among the living sessions of the account. Absent in what an older version has said. */
+  name?: string | null;
   title: string | null;
+  /** The beginning of the first message that has a text. Absent in what an older version has said. */
+  first_message?: string | null;
   model: string;
   metadata: JsonObject;
   status: SessionStatus;

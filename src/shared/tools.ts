@@ -38,6 +38,14 @@ export interface Toolset {
 /** What a permission mode lets the built-in tools do without a question. */
 export type PermissionMode = "default" | "acceptEdits" | "plan" | "bypassPermissions" | "dontAsk";
 
+/** Characters of a rule's pattern. */
+export const MAX_RULE_PATTERN = 1_000;
+
+const RULE = /^[A-Za-z0-9_*-]{1,128}(\(.{1,1000}\))?$/s;
+
+/** The rule has the form of one; whether its tool exists is not asked, as clients may know more. */
+export const isRule = (text: string): boolean => RULE.test(text.trim());
+
 /** Rules are those of Claude Code: `Tool` or `Tool(pattern)`. A denial wins, then a question. */
 export interface Permissions {
   mode: PermissionMode;

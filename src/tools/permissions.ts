@@ -7,7 +7,7 @@
  * where a file is opened or a host asked, whatever led there; allowances and questions do not.
  */
 import type { JsonObject } from "../shared/content.ts";
-import type { Permissions } from "../shared/tools.ts";
+import { MAX_RULE_PATTERN, type Permissions } from "../shared/tools.ts";
 import { WorkspaceError } from "../workspace/errors.ts";
 import { ROOT, relativePath, resolvePath } from "../workspace/paths.ts";
 import { edits, isWholly, looks, readScript, type Script } from "./command-line.ts";
@@ -296,16 +296,10 @@ function ruleFor({ name, path, script, host, input }: Call): string {
     if (simple && /^[a-z-]+$/.test(second)) return `Bash(git ${second} *)`;
     // Only this script; one that is too long for a rule has none that is narrower than the tool.
     const exact = `Bash(${input.command})`;
-    return exact.length <= MAX_PATTERN ? exact : "Bash";
+    return exact.length <= MAX_RULE_PATTERN ? exact : "Bash";
   }
   if (host) return `WebFetch(domain:${host})`;
   if (path === null || !EDITORS.has(name)) return name;
   const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
   return folder === "" ? `Edit(/${path})` : `Edit(/${folder}/**)`;
 }
-
-const MAX_PATTERN = 1_000;
-const RULE = /^[A-Za-z0-9_*-]{1,128}(\(.{1,1000}\))?$/s;
-
-/** The rule has the form of one; whether its tool exists is not asked, as clients may know more. */
-export const isRule = (text: string): boolean => RULE.test(text.trim());

@@ -22,7 +22,8 @@ export class GitRefused extends Error {
 export function checkRepository(address: string): void {
   const url = URL.parse(address);
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    throw new GitRefused("url_scheme", `Only https:// addresses are supported, not '${address}'.`);
+    // Without the address, in which a password may stand.
+    throw new GitRefused("url_scheme", "Only https:// addresses are supported.");
   }
   if (url.username !== "" || url.password !== "") {
     throw new GitRefused(

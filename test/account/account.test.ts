@@ -20,16 +20,7 @@ function account(): TestAccount {
   accounts += 1;
   const name = `acct_test_${accounts}`;
   const client = accountOf(env, name);
-  return {
-    name,
-    reserve: (...args) => client.reserve(...args),
-    report: (...args) => client.report(...args),
-    lease: (...args) => client.lease(...args),
-    usage: (...args) => client.usage(...args),
-    list: (...args) => client.list(...args),
-    remove: (...args) => client.remove(...args),
-    isDeletedBy: (...args) => client.isDeletedBy(...args),
-  };
+  return { name, ...client };
 }
 
 /** Runs `act` inside the account's object. */

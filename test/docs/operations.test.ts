@@ -1,10 +1,12 @@
 /** `docs/operations.md` says which test proves which promise; here it is held to that. */
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import operations from "../../docs/operations.md?raw";
 import { createApp } from "../../src/http/app.ts";
 import { logLines } from "../../src/session/log-lines.ts";
 import { httpError, text } from "../../src/standin/replies.ts";
+import worker from "../../src/worker.ts";
 import { useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();
@@ -59,8 +61,8 @@ const keysOf = (line: object): string[] => Object.keys(line).toSorted();
 
 test("the lines of the log are as they are shown", async () => {
   const shown = [...section("log lines").matchAll(/^\{.*\}$/gm)].map(([line]) => JSON.parse(line));
-  expect(shown.map(({ event }) => event)).toEqual(["turn", "failure", "error"]);
-  const [turn, failure, error] = shown.map(keysOf);
+  expect(shown.map(({ event }) => event)).toEqual(["turn", "failure", "refused", "error"]);
+  const [turn, failure, refused, error] = shown.map(keysOf);
 
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   const session = await sessions.create();
@@ -70,6 +72,14 @@ test("the lines of the log are as they are shown", async () => {
   const place = { account: session.account, session: session.id };
   const lines = logLines(await session.rows(), place, null);
   expect(lines.map(keysOf)).toEqual([failure, turn]);
+
+  const warned = vi.spyOn(console, "warn").mockReturnValue();
+  const headers = { authorization: "Bearer lk_unknown" };
+  const request = new Request("http://localhost/api/sessions", { headers });
+  await worker.fetch(request, env, createExecutionContext());
+  const warnings = warned.mock.calls.map(([line]) => JSON.parse(String(line)));
+  warned.mockRestore();
+  expect(warnings.map(keysOf)).toEqual([refused]);
 
   const written = vi.spyOn(console, "error").mockReturnValue();
   const app = createApp();

@@ -18,6 +18,8 @@ const tools = [functionTool("look")];
 /** A session's path, and how its open model call comes to an end. */
 export interface Ready {
   session: string;
+  /** What stands for `:key` in the path. */
+  key?: string;
   finish?: (crashed: boolean) => Promise<void>;
 }
 
@@ -40,6 +42,12 @@ export interface Case {
 }
 
 export const idle = async (): Promise<Ready> => ({ session: await newSession() });
+
+/** There is a managed key. */
+async function withKey(): Promise<Ready> {
+  const made = await post("/api/keys", { name: "old" });
+  return { ...(await idle()), key: (await made.json<{ id: string }>()).id };
+}
 
 /** The model will answer. */
 const talking = async (): Promise<Ready> => {
@@ -232,4 +240,35 @@ export const CASES: Record<string, Case[]> = {
     },
   ],
   "POST /api/sessions/:id/stream-ticket": [{ name: "a ticket", ready: idle, ...none }],
+  "POST /api/keys": [
+    {
+      name: "a key",
+      ready: idle,
+      body: { name: "new" },
+      wrote: {},
+      replayed: true,
+      statuses: [201, 409],
+    },
+  ],
+  "PATCH /api/keys/:key": [
+    {
+      name: "a key's name",
+      ready: withKey,
+      body: { name: "new" },
+      wrote: {},
+      replayed: true,
+    },
+  ],
+  "DELETE /api/keys/:key": [{ name: "a key", ready: withKey, ...none }],
+  // Nothing is kept without an ENCRYPTION_KEY; with one, test/api/cc/own-key-kept.test.ts repeats it.
+  "PUT /api/account/anthropic-key": [
+    {
+      name: "no ENCRYPTION_KEY",
+      ready: idle,
+      body: { api_key: "sk-ant-of-the-account" },
+      ...none,
+      statuses: [409, 409],
+    },
+  ],
+  "DELETE /api/account/anthropic-key": [{ name: "an own key", ready: idle, ...none }],
 };

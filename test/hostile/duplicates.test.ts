@@ -8,7 +8,7 @@ import type { RowType } from "../../src/shared/rows.ts";
 import worker from "../../src/worker.ts";
 import { list, textOf } from "../api/cc/files-support.ts";
 import { allFrames, objectOf, rowsOf, send, withStandin } from "../api/cc/server.ts";
-import { CASES } from "./duplicates-cases.ts";
+import { CASES, type Ready } from "./duplicates-cases.ts";
 import { FILE_CASES } from "./duplicates-cases-files.ts";
 
 withStandin();
@@ -57,8 +57,9 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
   const [method = "", pattern = ""] = route.split(" ");
 
   /** Sends the request as often as one calls what this gives. */
-  function request(session: string): () => Promise<Response> {
-    const path = pattern.replace("/api/sessions/:id", session).replace(/:input|\*/, input);
+  function request({ session, key: managed = "" }: Ready): () => Promise<Response> {
+    const address = pattern.replace("/api/sessions/:id", session).replace(":key", managed);
+    const path = address.replace(/:input|\*/, input);
     const key = { "idempotency-key": crypto.randomUUID(), ...headers };
     return () => {
       const made = typeof body === "function" ? body() : body;
@@ -84,8 +85,9 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
   }
 
   test("twice at once", async () => {
-    const { session, finish } = await ready();
-    const ask = request(session);
+    const place = await ready();
+    const { session, finish } = place;
+    const ask = request(place);
     const [first, second] = await Promise.all([ask(), ask()]);
     if (!first || !second) throw new Error("two answers");
     await check(session, first, second);
@@ -93,8 +95,9 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
   });
 
   test("one after the other", async () => {
-    const { session, finish } = await ready();
-    const ask = request(session);
+    const place = await ready();
+    const { session, finish } = place;
+    const ask = request(place);
     const first = await ask();
     const kept = first.clone();
     await told(first);
@@ -103,8 +106,9 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
   });
 
   test("with a crash in between", async () => {
-    const { session, finish } = await ready();
-    const ask = request(session);
+    const place = await ready();
+    const { session, finish } = place;
+    const ask = request(place);
     const first = await ask();
     const kept = first.clone();
     await told(first);

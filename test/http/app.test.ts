@@ -3,6 +3,8 @@ import { createApp } from "../../src/http/app.ts";
 import { authentication } from "../../src/http/auth.ts";
 import { readJson } from "../../src/http/body.ts";
 import * as problems from "../../src/http/problems.ts";
+import { VARIABLES } from "../../src/shared/config.ts";
+import { WRONG_VALUES } from "../support/wrong-values.ts";
 
 interface ProblemBody {
   status: number;
@@ -162,6 +164,14 @@ test("a wrong configuration answers 503 on every path and names variable and rul
       "The server's configuration is wrong: STANDIN must be `true` or `false`; MAX_BODY_MB must be a whole number from 1 to 16",
     );
   }
+});
+
+test.each(WRONG_VALUES)("a deployed Worker with a wrong %s says so", async (name, value) => {
+  const response = await get("/healthz", {}, { [name]: value });
+  expect(response.status).toBe(503);
+  const { detail, error }: ProblemBody & { detail?: string } = await response.json();
+  expect(error.code).toBe("misconfigured");
+  expect(detail).toContain(`${name} must be ${VARIABLES[name].rule}`);
 });
 
 test("without CORS_ORIGINS there is no CORS", async () => {

@@ -50,11 +50,21 @@ describe("the message of a failure that ends a turn", () => {
     ["a spend cap", { ...http(429), error_code: "enforced_spend_limit_reached" } as Failure],
     ["no network", { kind: "network" }],
     ["nothing sent", { kind: "unsent" }],
+    ["a key out of reach", { kind: "own_key", owner: "account", why: "unreachable" }],
     ["a stall", { kind: "stall", ms: 90_000 }],
     ["a malformed stream", { kind: "malformed", detail: "no JSON" }],
   ])("has something to do for %s, as a sentence of its own", (_, failure) => {
     expect(told(failure, 8)).toMatch(
       /[.!?…] (Send|Check|Start|Switch|Change|Use|Add|Raise|Set)\b.*\.$/,
+    );
+  });
+
+  it("says how to mend a key of one's own", () => {
+    const locked = told({ kind: "own_key", owner: "session", why: "locked" });
+    expect(locked).toMatch(/ENCRYPTION_KEYS_OLD, or set the key anew .*, or take it away\.$/);
+    const refused = classify(http(401), { ...CALL, owner: "account" });
+    expect(finalMessage(refused, 1)).toMatch(
+      /PUT \/api\/account\/anthropic-key, or take it away\.$/,
     );
   });
 });

@@ -5,7 +5,6 @@ import {
   type Classified,
   classify,
   type Failure,
-  nextAttempt,
   type RetryHeaders,
 } from "../../src/model/retry.ts";
 
@@ -56,8 +55,34 @@ describe("classify", () => {
     ["no connection", { kind: "network" }, "retry connection_failed"],
     ["a malformed stream", { kind: "malformed", detail: "text/html" }, "retry malformed_stream"],
     ["an unsendable request", { kind: "unsent" }, "final request_not_sent"],
+    [
+      "a key that cannot be decrypted",
+      { kind: "own_key", owner: "session", why: "locked" },
+      "final own_key_locked",
+    ],
+    [
+      "a key that cannot be asked for",
+      { kind: "own_key", owner: "account", why: "unreachable" },
+      "retry own_key_unavailable",
+    ],
   ])("%s", (_, failure, expected) => {
     expect(verdict(failure)).toBe(expected);
+  });
+
+  it("says whose key was refused, before the answer and inside it", () => {
+    const type = "authentication_error";
+    const refusals: Failure[] = [
+      http(401),
+      { kind: "stream_error", type, error_code: null, message: "no" },
+    ];
+    for (const failure of refusals) {
+      for (const owner of ["session", "account"] as const) {
+        const classified = classify(failure, { ...CALL, owner });
+        expect(classified).toMatchObject({ kind: "final", code: "own_key_refused" });
+        expect(classified.message).toContain(`the ${owner}'s own Anthropic key`);
+      }
+      expect(classify(failure, CALL).code).toBe("authentication");
+    }
   });
 
   describe("errors inside a stream", () => {
@@ -271,41 +296,6 @@ describe("classify", () => {
     it("name a rate limit as such", () => {
       expect(classify(http(429), CALL).message).toContain("rate limit");
     });
-  });
-});
-
-describe("nextAttempt", () => {
-  const attempts = (fields: Partial<Parameters<typeof nextAttempt>[0]> = {}) =>
-    nextAttempt({ attempt: 1, weight: 1, firstAt: NOW, now: NOW, random: 0.5, ...fields });
-  const wait = (fields: Partial<Parameters<typeof nextAttempt>[0]>) => {
-    const next = attempts(fields);
-    return next === null ? null : next.at - NOW;
-  };
-
-  it("backs off from half a second to thirty, with full jitter", () => {
-    const ceilings = [1, 2, 3, 4, 5, 6, 7].map((attempt) => wait({ attempt, random: 1 }));
-    expect(ceilings).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000]);
-    expect(wait({ attempt: 5, random: 0 })).toBe(0);
-    expect(wait({ attempt: 5, random: 0.5 })).toBe(4_000);
-  });
-
-  it("never comes before retry-after", () => {
-    expect(wait({ retryAfter: 20_000 })).toBe(20_000);
-    expect(wait({ retryAfter: 100, random: 1 })).toBe(500);
-  });
-
-  it("ends after eight attempts, counted by weight", () => {
-    expect(wait({ attempt: 7, weight: 7 })).not.toBeNull();
-    expect(wait({ attempt: 8, weight: 8 })).toBeNull();
-    expect(wait({ attempt: 4, weight: 8 })).toBeNull();
-  });
-
-  it("ends after fifteen minutes, and when retry-after leads beyond them", () => {
-    const quarter = 15 * 60_000;
-    expect(attempts({ firstAt: NOW - quarter, random: 0 })).toEqual({ at: NOW });
-    expect(attempts({ firstAt: NOW - quarter, random: 1 })).toBeNull();
-    expect(attempts({ retryAfter: quarter })).toEqual({ at: NOW + quarter });
-    expect(attempts({ retryAfter: quarter + 1 })).toBeNull();
   });
 });
 

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { accountOf } from "../../src/account/client.ts";
 import { repeatedly } from "../../src/http/submit.ts";
 import { type FaultPoint, onFaultPoint } from "../../src/session/fault-points.ts";
@@ -10,11 +10,14 @@ import { dayOf } from "../../src/shared/ledger.ts";
 import { text } from "../../src/standin/replies.ts";
 import { home } from "../support/home.ts";
 import { checkLog } from "../support/laws.ts";
+import { keyId, makeKey } from "../support/managed-keys.ts";
 import { TestSession, useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();
 
 const BUDGET_USD = 0.1;
+/** Two keys stay below the account's budget. */
+const KEY_USD = 0.045;
 const SESSIONS = 50;
 /** The test plugin would print any other reason as an error of the runtime. */
 const REASON = "Instance disposed by a test";
@@ -27,9 +30,11 @@ afterEach(() => {
   Reflect.deleteProperty(env, "BUDGET_DAY_USD");
 });
 
-const standing = async (account: string) => {
+/** Of the account, or of its managed key. */
+const standing = async (account: string, key?: string) => {
   const today = dayOf(Date.now());
-  const query = { group: "session", from: 0, to: today + 1, limit: 100, cursor: null } as const;
+  const period = { from: 0, to: today + 1, limit: 100, cursor: null };
+  const query = { group: "session" as const, ...period, ...(key === undefined ? {} : { key }) };
   const usage = await repeatedly(() => accountOf(env, account).usage(query));
   const [day] = usage.budgets;
   if (!day) throw new Error("no budget");
@@ -42,16 +47,19 @@ const create = (account: string): Promise<TestSession[]> =>
 /** About 700 tokens, $0.007. */
 const ANSWER = "word ".repeat(560);
 
-async function race(account: string, all: readonly TestSession[]) {
+/** `key`: number of the managed key that sends, if it is one. */
+async function race(account: string, all: readonly TestSession[], key?: number) {
+  const id = key === undefined ? undefined : keyId(key);
   const outcomes = await Promise.all(
     all.map(async (session) => {
       // The Worker sends again what an object died over.
-      const sent = { submission: ulid(), hash: ulid() };
+      const by = id === undefined ? {} : { caller: id, key_budget: true as const };
+      const sent = { submission: ulid(), hash: ulid(), ...by };
       const accepted = await repeatedly(() => session.send("Say many words.", sent));
       const { outcome, code } = await session.outcome(accepted);
-      const { day } = await standing(account);
+      const { day } = await standing(account, id);
       // What is counted, spent or promised, never passes the budget.
-      expect(day.spent_usd + day.leased_usd).toBeLessThanOrEqual(BUDGET_USD + 1e-9);
+      expect(day.spent_usd + day.leased_usd).toBeLessThanOrEqual(Number(day.limit_usd) + 1e-9);
       return outcome === "budget_reached" ? code : outcome;
     }),
   );
@@ -59,18 +67,19 @@ async function race(account: string, all: readonly TestSession[]) {
 }
 
 /** Once every session has told what it spent, the ledger has exactly that, and no lease is out. */
-async function settled(account: string, all: readonly TestSession[]) {
+async function settled(account: string, all: readonly TestSession[], key?: number) {
+  const id = key === undefined ? undefined : keyId(key);
   for (;;) {
-    const { day } = await standing(account);
+    const { day } = await standing(account, id);
     if (day.leased_usd === 0) break;
     await home();
   }
   const infos = await Promise.all(all.map((session) => session.stub.describe()));
   const spent = infos.reduce((sum, info) => sum + (info?.session.spent_usd ?? 0), 0);
-  const { day, totals } = await standing(account);
+  const { day, totals } = await standing(account, id);
   expect(day.spent_usd).toBeCloseTo(spent, 9);
   expect(totals.cost).toBeCloseTo(spent, 9);
-  expect(spent).toBeLessThanOrEqual(BUDGET_USD);
+  expect(spent).toBeLessThanOrEqual(Number(day.limit_usd));
   return { spent, totals };
 }
 
@@ -102,8 +111,12 @@ const POINTS: FaultPoint[] = [
   "reported",
 ];
 
-test("nor when sessions and the account's object die in between", { timeout: 60_000 }, async () => {
-  const account = "acct_race_crash";
+test("nor when sessions and the account's object die in between", { timeout: 60_000 }, () =>
+  raceOfDeaths("acct_race_crash"),
+);
+
+/** Sessions and the account die around what is asked, done and told. */
+async function raceOfDeaths(account: string, key?: number): Promise<void> {
   sessions.answer(() => text(ANSWER));
   // Answers that are lost with an object are asked for again, which the law of prefixes cannot know.
   const all = Array.from({ length: SESSIONS }, () => new TestSession({ account }));
@@ -132,7 +145,7 @@ test("nor when sessions and the account's object die in between", { timeout: 60_
       await killAccount(account);
     }
   })();
-  const outcomes = await race(account, all);
+  const outcomes = await race(account, all, key);
   racing = false;
   await deaths;
   onFaultPoint(null);
@@ -141,10 +154,55 @@ test("nor when sessions and the account's object die in between", { timeout: 60_
   await Promise.all(
     all.map((session) => repeatedly(() => session.inside((_, object) => object.alarm()))),
   );
-  const { spent } = await settled(account, all);
+  const { spent } = await settled(account, all, key);
   expect(spent).toBeGreaterThan(0);
-  expect(new Set(outcomes)).toEqual(new Set(["completed", "account_day_budget"]));
+  expect(new Set(outcomes)).toEqual(
+    new Set(["completed", `${key === undefined ? "account" : "key"}_day_budget`]),
+  );
   for (const session of all) await checkLog(session);
+}
+
+describe("a managed key", () => {
+  test("never costs more than its budget, with fifty turns at once in as many sessions", {
+    timeout: 60_000,
+  }, async () => {
+    const account = "acct_race_key";
+    await makeKey(account, 1, { day: KEY_USD });
+    sessions.answer(() => text(ANSWER));
+    const all = await create(account);
+    const outcomes = await race(account, all, 1);
+    const { spent, totals } = await settled(account, all, 1);
+    expect([...new Set(outcomes)].toSorted()).toEqual(["completed", "key_day_budget"]);
+    expect(spent).toBeGreaterThan(KEY_USD / 2);
+    expect(totals.turns).toBe(SESSIONS);
+    expect(sessions.requests.length).toBe(totals.calls);
+  });
+
+  test("nor with another key's turns between its own in the same sessions", {
+    timeout: 60_000,
+  }, async () => {
+    const account = "acct_race_keys";
+    await makeKey(account, 1, { day: KEY_USD });
+    await makeKey(account, 2, { day: KEY_USD });
+    sessions.answer(() => text(ANSWER));
+    const all = await create(account);
+    const [ones, twos] = await Promise.all([race(account, all, 1), race(account, all, 2)]);
+    for (const outcomes of [ones, twos]) expect(new Set(outcomes)).toContain("key_day_budget");
+    expect(new Set([...ones, ...twos])).toEqual(new Set(["completed", "key_day_budget"]));
+    for (const key of [1, 2]) {
+      const { day, totals } = await standing(account, keyId(key));
+      expect(totals.cost).toBeLessThanOrEqual(KEY_USD);
+      expect(totals.cost).toBeGreaterThan(KEY_USD / 3);
+      expect(day.leased_usd).toBeLessThanOrEqual(KEY_USD);
+    }
+  });
+
+  test("nor when sessions and the account's object die in between", {
+    timeout: 60_000,
+  }, async () => {
+    await makeKey("acct_race_key_crash", 1, { day: KEY_USD });
+    await raceOfDeaths("acct_race_key_crash", 1);
+  });
 });
 
 const killAccount = (account: string): Promise<unknown> =>

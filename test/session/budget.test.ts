@@ -369,11 +369,13 @@ describe("an account's budget", () => {
   test("gets back at once what comes for a turn that was stopped meanwhile", async () => {
     const session = await create({ BUDGET_DAY_USD: "1" });
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    let questions = 0;
     await session.inside((_, object) => {
       const real = env.ACCOUNT.getByName(account);
       const stub = {
         report: (...values: Parameters<typeof real.report>) => real.report(...values),
         lease: async (...values: Parameters<typeof real.lease>) => {
+          questions += 1;
           await asked;
           return real.lease(...values);
         },
@@ -386,6 +388,7 @@ describe("an account's budget", () => {
     await session.inside(() => ask());
     await session.reader.row("lease", ({ body }) => body.ceiling_usd === null);
     expect(types(session).slice(-2)).toEqual(["lease", "lease"]);
+    expect(questions).toBe(1);
     expect(sessions.requests).toHaveLength(0);
   });
 

@@ -6,6 +6,7 @@ import {
   type VariableName,
   type Variables,
 } from "../../src/shared/config.ts";
+import { WRONG_VALUES } from "../support/wrong-values.ts";
 
 function configOf(env: Variables): Config {
   const result = readConfig(env);
@@ -21,24 +22,37 @@ const wrong = (env: Variables): string[] => {
 test("without variables all defaults hold", () => {
   expect(configOf({})).toEqual({
     upstream: { kind: "none" },
+    baseUrl: null,
+    encryption: null,
     clientKeys: [],
     allowAnonymous: false,
     corsOrigins: [],
     model: "claude-sonnet-5-5",
     models: null,
+    systemPrompt: null,
+    effort: null,
+    retry: { attempts: 8, firstMs: 500, factor: 2, longestMs: 30_000 },
     maxTurns: 8,
     toolMaxTurns: 4,
     permissionMode: "bypassPermissions",
+    allowedTools: [],
+    disallowedTools: [],
     builtinTools: true,
     serverTools: ["web_search", "code_execution"],
     maxBodyBytes: 16 * 1024 * 1024,
     answerTimeoutMs: 300_000,
+    logLevel: "INFO",
+    moderation: { mode: "api-v1", patterns: [] },
     fetchAllowHosts: [],
     compactAtPercent: 80,
+    maxSessions: null,
+    sessionTimeoutMs: null,
+    auditMs: 90 * 24 * 3_600_000,
     compactIdleMinutes: 0,
     prices: {},
     turnBudget: null,
     budgets: { day: null, month: null, total: null },
+    rateLimit: null,
   });
 });
 
@@ -138,6 +152,80 @@ test.each([
   expect(readConfig({ [variable]: value })).toEqual({
     ok: false,
     problems: [{ variable, rule: `must be ${VARIABLES[variable].rule}` }],
+  });
+});
+
+test.each(WRONG_VALUES)(
+  "a wrong %s is named with its rule, and its value is not",
+  (name, value) => {
+    const result = readConfig({ [name]: value });
+    const { problems } = result.ok ? { problems: [] } : result;
+    expect(problems).toEqual([
+      { variable: name, rule: expect.stringContaining(`must be ${VARIABLES[name].rule}`) },
+    ]);
+    expect(JSON.stringify(problems)).not.toContain(value.slice(0, 20));
+  },
+);
+
+test("all wrong variables are named at once, in their order", () => {
+  expect(new Set(wrong(Object.fromEntries(WRONG_VALUES)))).toEqual(
+    new Set(WRONG_VALUES.map(([name]) => name)),
+  );
+});
+
+test.each([
+  ["CC_API_MODEL", "CLAUDE_MODEL", "claude-opus-5", "claude-haiku-5", "model"],
+  ["CC_API_MAX_TURNS", "CLAUDE_MAX_TURNS", "5", "6", "maxTurns"],
+  ["CC_API_PERMISSION_MODE", "CLAUDE_PERMISSION_MODE", "plan", "dontAsk", "permissionMode"],
+] as const)("%s wins over %s", (name, other, value, others, field) => {
+  expect(String(configOf({ [name]: value, [other]: others })[field])).toBe(value);
+  expect(String(configOf({ [other]: others })[field])).toBe(others);
+  expect(String(configOf({ [name]: " ", [other]: others })[field])).toBe(others);
+  expect(wrong({ [name]: value, [other]: "\u0001" })).toEqual([other]);
+});
+
+test("a permission mode `auto` is `default`, and only under the name whose server has it", () => {
+  expect(configOf({ CLAUDE_PERMISSION_MODE: "auto" }).permissionMode).toBe("default");
+  expect(wrong({ CC_API_PERMISSION_MODE: "auto" })).toEqual(["CC_API_PERMISSION_MODE"]);
+});
+
+test("rules are separated by commas outside of their parentheses", () => {
+  const { allowedTools } = configOf({
+    CLAUDE_ALLOWED_TOOLS: "Read, Bash(git log, git diff),Edit(src/**)",
+  });
+  expect(allowedTools).toEqual(["Read", "Bash(git log, git diff)", "Edit(src/**)"]);
+  expect(wrong({ CLAUDE_DISALLOWED_TOOLS: "Read,,Write" })).toEqual(["CLAUDE_DISALLOWED_TOOLS"]);
+});
+
+test("seconds of waiting become milliseconds", () => {
+  const env = {
+    CLAUDE_RETRY_MAX_ATTEMPTS: "2",
+    CLAUDE_RETRY_BASE_DELAY: "1.5",
+    CLAUDE_RETRY_BACKOFF_FACTOR: "2.0",
+    CLAUDE_RETRY_MAX_DELAY: "10.0",
+  };
+  expect(configOf(env).retry).toEqual({
+    attempts: 2,
+    firstMs: 1_500,
+    factor: 2,
+    longestMs: 10_000,
+  });
+});
+
+test.each([
+  ['[{"name": "a", "pattern": "x("}]', /pattern `a` is not: .*missing (closing|argument)/],
+  ['[{"name": "a", "pattern": "x*"}]', /pattern `a` is not: it matches an empty text/],
+  ['[{"name": "a", "pattern": "x.{0,999}y.{0,999}z"}]', /pattern `a` is not: .*too large/],
+  ['[{"name": "a", "pattern": "x"}, {"name": "a", "pattern": "y"}]', /different names[^;]*$/],
+  ['[{"name": "a b", "pattern": "x"}]', /a JSON list[^;]*$/],
+  ['[{"name": "a", "pattern": "x", "flags": "s"}]', /a JSON list[^;]*$/],
+  ['{"name": "a", "pattern": "x"}', /a JSON list[^;]*$/],
+  ["project", /a JSON list[^;]*$/],
+  [JSON.stringify(Array.from({ length: 21 }, (_, i) => ({ name: `p${i}`, pattern: "x" }))), /21?/],
+])("MODERATION_PATTERNS refuses %s, and says of which pattern and why", (value, rule) => {
+  expect(readConfig({ MODERATION_PATTERNS: value })).toEqual({
+    ok: false,
+    problems: [{ variable: "MODERATION_PATTERNS", rule: expect.stringMatching(rule) }],
   });
 });
 

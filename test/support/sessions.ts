@@ -61,6 +61,9 @@ export interface Sent {
   key?: { id: string; hash: string };
   /** Nobody waits for the response. */
   detached?: boolean;
+  /** Whose key sends it, and whether that has a budget. */
+  caller?: string;
+  key_budget?: true;
   /** Default: one that no other submission has. */
   hash?: string;
 }
@@ -154,13 +157,15 @@ export class TestSession {
 
   submit(
     command: Command,
-    sent: Pick<Sent, "submission" | "key" | "detached"> = {},
+    sent: Pick<Sent, "submission" | "key" | "detached" | "caller" | "key_budget"> = {},
   ): Promise<SubmitAnswer> {
     const submission: Submission = {
       v: 1,
       submission: sent.submission ?? ulid(),
       ...(sent.key ? { key: sent.key } : {}),
       ...(sent.detached ? { detached: true } : {}),
+      ...(sent.caller === undefined ? {} : { caller: sent.caller }),
+      ...(sent.key_budget ? { key_budget: sent.key_budget } : {}),
       command,
     };
     return this.stub.submit(submission);

@@ -2,8 +2,8 @@
 /** What modes and rules say of calls of the built-in tools. */
 import { expect, test } from "vitest";
 import type { JsonObject } from "../../src/shared/content.ts";
-import type { PermissionMode, Permissions } from "../../src/shared/tools.ts";
-import { gateOf, hiddenFrom, isRule } from "../../src/tools/permissions.ts";
+import { isRule, type PermissionMode, type Permissions } from "../../src/shared/tools.ts";
+import { gateOf, hiddenFrom } from "../../src/tools/permissions.ts";
 import { builtinTool } from "../../src/tools/registry.ts";
 import { ROOT } from "../../src/workspace/paths.ts";
 

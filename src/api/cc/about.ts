@@ -14,7 +14,9 @@ export const about = (c: HttpContext): Response =>
 
 /** `GET /healthz`. A wrong configuration never comes here: it is a 503 on every path. */
 export function health(c: HttpContext): Response {
-  if (c.get("config").upstream.kind !== "none") return c.json({ status: "ok" });
+  const { upstream, encryption } = c.get("config");
+  // With an ENCRYPTION_KEY each account and session may bring a key of its own.
+  if (upstream.kind !== "none" || encryption) return c.json({ status: "ok" });
   const detail =
     "There is no key for the model API. Set ANTHROPIC_API_KEY, for example with `npx wrangler secret put ANTHROPIC_API_KEY`.";
   return respond(c, unavailable("no_upstream_key", detail));

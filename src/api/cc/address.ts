@@ -2,6 +2,7 @@
 import type { HttpContext } from "../../http/context.ts";
 import { notFound, ProblemError } from "../../http/problems.ts";
 import { type SessionStub, sessionStub } from "../../session/calls.ts";
+import { sessionUlid } from "../../shared/ids.ts";
 
 export interface Addressed {
   /** Public id, `sess_<ulid>`. */
@@ -9,8 +10,6 @@ export interface Addressed {
   ulid: string;
   session: SessionStub;
 }
-
-const SESSION_ID = /^sess_([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
 
 export const sessionPath = (id: string): string => `/api/sessions/${id}`;
 
@@ -21,8 +20,8 @@ export const sessionPath = (id: string): string => `/api/sessions/${id}`;
  */
 export function addressed(c: HttpContext): Addressed {
   const id = c.req.param("id") ?? "";
-  const ulid = SESSION_ID.exec(id)?.[1];
-  if (ulid === undefined) throw new ProblemError(notFound("Session"));
+  const ulid = sessionUlid(id);
+  if (ulid === null) throw new ProblemError(notFound("Session"));
   return { id, ulid, session: sessionStub(c.env, c.get("account"), ulid) };
 }
 

@@ -1,9 +1,12 @@
 /** `POST /api/sessions/{id}/compact`: older messages become a summary. */
 import * as v from "valibot";
 import { readJson } from "../../http/body.ts";
+import { keyEnded } from "../../http/caller.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { type FollowEnd, Follower } from "../../http/follow.ts";
+import { watchKey } from "../../http/key-watch.ts";
+import { moderate } from "../../http/moderation.ts";
 import { notFound, respond, unavailable } from "../../http/problems.ts";
 import { submit } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
@@ -30,23 +33,28 @@ export async function postCompact(c: HttpContext): Promise<Response> {
   const key = keyId(c, "compact");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes, {});
   const { keep_recent_messages, instructions } = parse(CompactRequest, body);
+  moderate(c.get("config"), "native", [instructions ?? ""]);
   const command = {
     kind: "compact" as const,
     keep: keep_recent_messages ?? null,
     instructions: instructions || null,
   };
-  const answer = await submit(session, submissionOf(command, key, await hashJson(body)), []);
+  const answer = await submit(session, submissionOf(c, command, key, await hashJson(body)), []);
   if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
   const { s, scheduled, replayed } = answer.accepted;
   if (replayed) c.header("idempotency-replayed", "true");
-  const end = scheduled ? LATER : await endOf(session, s, c.req.raw.signal);
-  if ("kind" in end) {
+  const end = scheduled ? LATER : await endOf(c, session, s);
+  if (isEnd(end)) {
+    if (end.kind === "key_ended") return respond(c, keyEnded(end.end));
     const gone = end.kind === "not_found" || end.kind === "deleted";
     const message = "The session could not be reached. The compaction goes on.";
     return respond(c, gone ? notFound("Session") : unavailable("unavailable", message, 1));
   }
   return c.json({ id, ...end });
 }
+
+/** What is told of a compaction has no such member. */
+const isEnd = (told: JsonObject | FollowEnd): told is FollowEnd => "kind" in told;
 
 const LATER = {
   compacted: false,
@@ -62,17 +70,20 @@ const LONG = {
 
 /** What became of the compaction that was asked for with the row `request`. */
 async function endOf(
+  c: HttpContext,
   session: SessionStub,
   request: number,
-  client: AbortSignal,
 ): Promise<JsonObject | FollowEnd> {
+  const client = c.req.raw.signal;
   const stop = new AbortController();
+  const watch = watchKey(c, stop.signal);
   const end = () => stop.abort();
   const cancelTimer = clock.after(WAIT_MS, end);
   client.addEventListener("abort", end, { once: true });
   // It may have left while its request was on the way.
   if (client.aborted) end();
-  const followed = new Follower(session, { from: atRow(request), signal: stop.signal }).read();
+  const follower = new Follower(session, { from: atRow(request), signal: watch.signal });
+  const followed = watch.over(follower.read());
   try {
     for (;;) {
       const step = await followed.next();

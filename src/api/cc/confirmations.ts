@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { readJson } from "../../http/body.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
+import { moderate } from "../../http/moderation.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
 import type { Confirmation } from "../../session/commands.ts";
@@ -56,9 +57,15 @@ function openCall({ id, kind, name, arguments: text, reason, rule, turn, since }
 /** `POST /api/sessions/{id}/confirmations` */
 export async function postConfirmations(c: HttpContext): Promise<Response> {
   const key = keyId(c, "confirmations");
-  const { maxBodyBytes, maxTurns, toolMaxTurns } = c.get("config");
+  const config = c.get("config");
+  const { maxBodyBytes, maxTurns, toolMaxTurns } = config;
   const body = await readJson(c.req.raw, maxBodyBytes);
   const asked = parse(ConfirmationsRequest, body);
+  moderate(
+    config,
+    "native",
+    asked.confirmations.map(({ message }) => message ?? ""),
+  );
   const command = {
     kind: "confirmations" as const,
     confirmations: asked.confirmations.map(confirmation),

@@ -4,6 +4,7 @@ import { readLongJson } from "../../http/body.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { type Media, takeMedia, type WireBlock } from "../../http/media.ts";
+import { moderate, promptTexts } from "../../http/moderation.ts";
 import { ProblemError } from "../../http/problems.ts";
 import { parse } from "../../http/validate.ts";
 import type { AskedLimits, AskedOptions, Command, ToolResult } from "../../session/commands.ts";
@@ -74,6 +75,7 @@ export interface Decoded<C extends TurnCommand = TurnCommand> {
 export async function readTurn(c: HttpContext): Promise<Decoded> {
   const config = c.get("config");
   const { request, hash } = await read(c, TurnRequest);
+  moderate(config, "native", promptTexts(request.input));
   const replay = isReplay(request.input);
   const { permissions } = request;
   const settings = decodeSettings(request);

@@ -40,6 +40,7 @@ const RETRYABLE = new Set([
   "malformed_stream",
   "internal_error",
   "budget_unavailable",
+  "own_key_unavailable",
 ]);
 
 const isoTime = (at: number): string => new Date(at).toISOString();

@@ -3,8 +3,8 @@
  * read from the object as the client takes them, so neither side ever holds more than one.
  */
 import * as v from "valibot";
+import type { Credential } from "../../http/caller.ts";
 import type { HttpContext } from "../../http/context.ts";
-import { ProblemError } from "../../http/problems.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import type { SessionStub } from "../../session/calls.ts";
@@ -12,23 +12,12 @@ import { MEDIA_PIECE_BYTES, mediaIn } from "../../session/media.ts";
 import { FORMAT_VERSION } from "../../session/schema.ts";
 import type { Rows } from "../../session/wire.ts";
 import { clock } from "../../shared/clock.ts";
-import { jsonTexts } from "../../shared/json-text.ts";
-import { errorOf, writeLine } from "../../shared/log-line.ts";
 import { addressed, found } from "./address.ts";
+import { type Cut, keyCut, line, linesOf, send } from "./json-lines.ts";
 
 const PAGE_ROWS = 1_000;
-/** Short lines are sent together, long ones in pieces of so many UTF-16 units. */
-const CHUNK_UNITS = 65_536;
-const encoder = new TextEncoder();
 
 const ExportQuery = v.object({ media: v.optional(v.picklist(["include"])) });
-
-/** The last line of an export that could not be finished. */
-interface Cut {
-  code: "session_deleted" | "unavailable" | "internal_error";
-  message: string;
-  retryable: boolean;
-}
 
 interface Export {
   /** Public id. */
@@ -38,6 +27,8 @@ interface Export {
   first: Rows;
   /** With the bytes of images and documents. */
   media: boolean;
+  /** Whether the key of whoever reads it has ended. */
+  ended: Credential["ended"];
 }
 
 /** `GET /api/sessions/{id}/export` */
@@ -54,7 +45,9 @@ export async function getExport(c: HttpContext): Promise<Response> {
   if (c.req.method === "HEAD") return c.body(null, 200, headers);
   // Its writes wait for the client and reject when it leaves.
   const { readable, writable } = new IdentityTransformStream();
-  c.executionCtx.waitUntil(send(exported({ id, session, first, media }), writable));
+  const { ended } = c.get("credential");
+  const what = { id, session, first, media, ended };
+  c.executionCtx.waitUntil(send(linesOf("an export", { session: id }, lines(what)), writable));
   return c.body(readable, 200, headers);
 }
 
@@ -62,32 +55,14 @@ export async function getExport(c: HttpContext): Promise<Response> {
 const pageBehind = (session: SessionStub, after: number, to?: number): Promise<Rows | null> =>
   repeatedly(() => session.rows(after, PAGE_ROWS, to));
 
-/** The text of the file in pieces; the result is null when all of it was there. */
-async function* exported(what: Export): AsyncGenerator<string, Cut | null> {
-  try {
-    return yield* lines(what);
-  } catch (error) {
-    if (error instanceof ProblemError) {
-      return { code: "unavailable", message: error.message, retryable: true };
-    }
-    writeLine({ event: "error", what: "an export", session: what.id, error: errorOf(error) });
-    return { code: "internal_error", message: "The export failed. Ask again.", retryable: true };
-  }
-}
-
 const DELETED: Cut = {
   code: "session_deleted",
   message: "The session was deleted.",
   retryable: false,
 };
 
-/** One line in pieces: a row may have 16 MB, of which no second text is made. */
-function* line(value: object): Generator<string> {
-  yield* jsonTexts(value, CHUNK_UNITS);
-  yield "\n";
-}
-
-async function* lines({ id, session, first, media }: Export): AsyncGenerator<string, Cut | null> {
+async function* lines(what: Export): AsyncGenerator<string, Cut | null> {
+  const { id, session, first, media } = what;
   const { head } = first;
   const exported_at = new Date(clock.now()).toISOString();
   const format = FORMAT_VERSION;
@@ -103,12 +78,15 @@ async function* lines({ id, session, first, media }: Export): AsyncGenerator<str
     }
     const last = page.rows.at(-1);
     if (!page.more || !last) break;
+    const end = await what.ended?.();
+    if (end) return keyCut(end);
     const next = await pageBehind(session, last.seq, head);
     if (!next) return DELETED;
     page = next;
   }
   for (const sha256 of hashes) {
-    const cut = yield* mediaLines(session, sha256);
+    const end = await what.ended?.();
+    const cut = end ? keyCut(end) : yield* mediaLines(session, sha256);
     if (cut) return cut;
   }
   yield* line({ type: "end", rows, media: hashes.size });
@@ -158,33 +136,5 @@ async function* openMedia(session: SessionStub, sha256: string, from: number): M
     }
   } finally {
     await reader.cancel();
-  }
-}
-
-/** Writes the file at the client's pace. Ends quietly when the client leaves. */
-async function send(
-  texts: AsyncGenerator<string, Cut | null>,
-  out: WritableStream<Uint8Array>,
-): Promise<void> {
-  const writer = out.getWriter();
-  try {
-    let waiting = "";
-    for (;;) {
-      const { value, done } = await texts.next();
-      if (done) {
-        if (value) waiting += `${JSON.stringify({ type: "error", ...value })}\n`;
-        await writer.write(encoder.encode(waiting));
-        // A transfer that breaks off is noticed by programs that do not look at the last line.
-        return value ? await writer.abort(value.message) : await writer.close();
-      }
-      waiting += value;
-      if (waiting.length < CHUNK_UNITS) continue;
-      await writer.write(encoder.encode(waiting));
-      waiting = "";
-    }
-  } catch {
-    // Nobody is there to be told.
-  } finally {
-    await texts.return(null);
   }
 }

@@ -23,7 +23,7 @@ export async function postInterrupt(c: HttpContext): Promise<Response> {
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes, {});
   const { cancel_queued } = parse(InterruptRequest, body);
   const command = { kind: "interrupt" as const, cancel_queued, sent_at: clock.now() };
-  const submission = submissionOf(command, key, await hashJson(body));
+  const submission = submissionOf(c, command, key, await hashJson(body));
   const answer = await submit(session, submission, []);
   if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
   const { accepted, session: info, queued, cancelled } = answer;

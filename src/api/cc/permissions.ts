@@ -1,7 +1,6 @@
 /** What the built-in tools may do, as clients write it. */
 import * as v from "valibot";
-import type { Permissions } from "../../shared/tools.ts";
-import { isRule } from "../../tools/permissions.ts";
+import { isRule, type Permissions } from "../../shared/tools.ts";
 
 const MAX_RULES = 200;
 

@@ -32,7 +32,7 @@ export async function cancelQueued(c: HttpContext): Promise<Response> {
   const { session } = addressed(c);
   const input = found(numberInId("input", c.req.param("input") ?? ""), "Input");
   const key = keyId(c, "queue");
-  const submission = submissionOf({ kind: "cancel", input }, key, String(input));
+  const submission = submissionOf(c, { kind: "cancel", input }, key, String(input));
   const answer = await submit(session, submission, []);
   if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
   if (answer.accepted.replayed) c.header("idempotency-replayed", "true");

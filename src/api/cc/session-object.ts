@@ -24,7 +24,11 @@ export interface ListedSession {
   id: string;
   object: "session";
   model: string;
+  /** Unique among the account's sessions. */
+  name: string | null;
   title: string | null;
+  /** The beginning of the first message. */
+  first_message: string | null;
   metadata: JsonObject;
   status: SessionInfo["status"];
   turn_count: number;
@@ -52,10 +56,14 @@ export interface SessionObject extends ListedSession {
   speed: string | null;
   user_id: string | null;
   cache_ttl: CacheTtl;
+  /** The session's model calls are made with a key of its own. */
+  own_anthropic_key: boolean;
   pending_tool_calls: ToolCall[];
 }
 
-type Figures = Omit<SessionInfo, "turn">;
+/** What an older version has said lacks some of it. */
+type Figures = Omit<SessionInfo, "turn" | "name" | "first_message"> &
+  Pick<SessionSummary, "name" | "first_message">;
 
 function listed(id: string, figures: Figures): ListedSession {
   const { model, title, metadata, status, turn_count, usage, cost_usd, seq } = figures;
@@ -63,7 +71,9 @@ function listed(id: string, figures: Figures): ListedSession {
     id,
     object: "session",
     model,
+    name: figures.name ?? null,
     title,
+    first_message: figures.first_message ?? null,
     metadata,
     status,
     turn_count,
@@ -100,6 +110,7 @@ export const sessionObject = (id: string, described: SessionDescription): Sessio
   speed: described.settings.speed ?? null,
   user_id: described.settings.user_id ?? null,
   cache_ttl: described.cache_ttl,
+  own_anthropic_key: described.own_key,
   pending_tool_calls: described.pending,
 });
 

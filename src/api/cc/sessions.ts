@@ -6,14 +6,22 @@ import { readJson } from "../../http/body.ts";
 import { hashJson } from "../../http/canonical.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { answerJson } from "../../http/json.ts";
-import { conflict, notFound, ProblemError, respond } from "../../http/problems.ts";
+import { moderate } from "../../http/moderation.ts";
+import { conflict, notFound, type Problem, ProblemError, respond } from "../../http/problems.ts";
 import { create, newSubmissionId, repeatedly, submit } from "../../http/submit.ts";
 import { jsonObject, parse } from "../../http/validate.ts";
 import { resolveModel } from "../../model/catalogue.ts";
-import { type SessionStub, sessionStub } from "../../session/calls.ts";
+import {
+  type CreationRefusal,
+  type SessionStub,
+  sessionObjectName,
+  sessionStub,
+} from "../../session/calls.ts";
+import { NAME_TAKEN } from "../../session/naming.ts";
 import { clock } from "../../shared/clock.ts";
 import type { Config } from "../../shared/config.ts";
 import { sessionId } from "../../shared/ids.ts";
+import { callerName } from "../../shared/keys.ts";
 import type { ConfigChange, SessionConfig } from "../../shared/rows.ts";
 import type { Permissions } from "../../shared/tools.ts";
 import { builtinToolset, harnessOf } from "../../tools/registry.ts";
@@ -22,18 +30,16 @@ import { addressed, found, sessionPath } from "./address.ts";
 import { BudgetField } from "./budget.ts";
 import { keyId } from "./key.ts";
 import { factsOf } from "./models.ts";
-import { pageAsked } from "./page.ts";
+import { AnthropicKeyField, sealedFor, withoutKey } from "./own-key.ts";
 import { PermissionsField } from "./permissions.ts";
-import { listedSession, sessionObject } from "./session-object.ts";
+import { ModelField, NameField } from "./session-list.ts";
+import { sessionObject } from "./session-object.ts";
 import { CacheTtlField, changeOf, decodeSettings, SETTINGS } from "./settings.ts";
 import { refusalProblem, submissionOf } from "./submission.ts";
 import { decodeTools, ToolList } from "./tools.ts";
 
 const MAX_METADATA_BYTES = 16 * 1024;
 const MAX_TITLE = 256;
-
-/** What a provider calls its models: `claude-opus-4-6`, `anthropic/claude-opus-4.6`. */
-const Model = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/));
 
 const Title = v.pipe(v.string(), v.maxLength(MAX_TITLE));
 
@@ -46,7 +52,8 @@ const Metadata = v.pipe(
 );
 
 const CreateSession = v.object({
-  model: v.nullish(Model),
+  model: v.nullish(ModelField),
+  name: v.nullish(NameField),
   title: v.nullish(Title),
   system_prompt: v.nullish(v.string()),
   metadata: v.nullish(Metadata),
@@ -55,6 +62,7 @@ const CreateSession = v.object({
   permissions: v.nullish(PermissionsField),
   max_budget_usd: v.nullish(BudgetField),
   cache_ttl: v.nullish(CacheTtlField),
+  anthropic_api_key: v.nullish(AnthropicKeyField),
   ...SETTINGS,
 });
 
@@ -62,13 +70,17 @@ const CreateSession = v.object({
 const fixed = v.optional(v.never("This is fixed when the session is created"));
 
 const UpdateSession = v.object({
-  model: v.optional(Model),
+  model: v.optional(ModelField),
+  /** Null takes it away. */
+  name: v.optional(v.nullable(NameField)),
   title: v.optional(v.nullable(Title)),
   metadata: v.optional(Metadata),
   permissions: v.optional(PermissionsField),
   /** Null takes the limit away. */
   max_budget_usd: v.optional(v.nullable(BudgetField)),
   cache_ttl: v.nullish(CacheTtlField),
+  /** Null takes it away. */
+  anthropic_api_key: v.optional(v.nullable(AnthropicKeyField)),
   ...SETTINGS,
   system_prompt: fixed,
   tools: fixed,
@@ -76,29 +88,17 @@ const UpdateSession = v.object({
 
 const CREATED_AND_DELETED = "The session that this Idempotency-Key created was deleted.";
 
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
-/** `GET /api/sessions` */
-export async function listSessions(c: HttpContext): Promise<Response> {
-  const { limit, cursor } = pageAsked(c, (text) => (ULID.test(text) ? text : null));
-  const account = accountOf(c.env, c.get("account"));
-  const page = await repeatedly(() => account.list({ limit, cursor }));
-  return c.json({
-    data: page.sessions.map(listedSession),
-    has_more: page.next_cursor !== null,
-    next_cursor: page.next_cursor,
-  });
-}
-
 /** `POST /api/sessions` */
 export async function createSession(c: HttpContext): Promise<Response> {
   const key = keyId(c, "sessions");
-  const { config, hash } = await readConfig(c);
+  const { config, key: ownKey, hash } = await readConfig(c);
   const { session: ulid, replayed } = await reserve(c, key, hash);
   const stub = sessionStub(c.env, c.get("account"), ulid);
   // The ULID belongs to this request or its repetitions, so it names the submission as well.
-  const created = await create(stub, ulid, config);
-  if (!created.ok) return respond(c, conflict("session_deleted", CREATED_AND_DELETED));
+  const own = ownKey === null ? {} : { own_key: await sealedFor(c, objectName(c, ulid), ownKey) };
+  const caller = callerName(c.get("caller").key);
+  const created = await create(stub, ulid, config, { ...own, caller });
+  if (!created.ok) return respond(c, refusedCreation(c, created.refused));
   const id = sessionId(ulid);
   const described = replayed
     ? found(await repeatedly(() => stub.describe()))
@@ -108,6 +108,7 @@ export async function createSession(c: HttpContext): Promise<Response> {
         permissions: config.permissions ?? null,
         settings: config.settings ?? {},
         cache_ttl: config.cache_ttl ?? "5m",
+        own_key: ownKey !== null,
         pending: [],
       };
   return answerJson(c, sessionObject(id, described), 201, {
@@ -116,18 +117,24 @@ export async function createSession(c: HttpContext): Promise<Response> {
   });
 }
 
-async function readConfig(c: HttpContext): Promise<{ config: SessionConfig; hash: string }> {
-  const { maxBodyBytes, model } = c.get("config");
+/** `key`: the session's own Anthropic key, which is no part of its configuration. */
+async function readConfig(
+  c: HttpContext,
+): Promise<{ config: SessionConfig; key: string | null; hash: string }> {
+  const { maxBodyBytes, model, effort, systemPrompt } = c.get("config");
   const body = await readJson(c.req.raw, maxBodyBytes, {});
   const asked = parse(CreateSession, body);
-  const settings = decodeSettings(asked);
+  moderate(c.get("config"), "native", [asked.system_prompt ?? ""]);
+  const settings = decodeSettings({ ...asked, effort: asked.effort ?? effort });
+  const prompt = asked.system_prompt ?? systemPrompt;
   const id = resolveModel(asked.model ?? model);
   const config: SessionConfig = {
     model: id,
     ...(await factsOf(c, id)),
+    ...(asked.name == null ? {} : { name: asked.name }),
     title: asked.title ?? null,
     // The API refuses a prompt of nothing but white space.
-    system_prompt: asked.system_prompt?.trim() ? asked.system_prompt : null,
+    system_prompt: prompt?.trim() ? prompt : null,
     metadata: asked.metadata ?? {},
     ...(settings ? { settings } : {}),
     ...(asked.cache_ttl ? { cache_ttl: asked.cache_ttl } : {}),
@@ -136,16 +143,37 @@ async function readConfig(c: HttpContext): Promise<{ config: SessionConfig; hash
       ? { toolset: await decodeTools(asked.tools ?? [], "body -> tools") }
       : withBuiltinTools(c.get("config"), asked.permissions)),
   };
-  return { config, hash: await hashJson(body) };
+  const hash = await hashJson(await withoutKey(c, body));
+  return { config, key: asked.anthropic_api_key ?? null, hash };
 }
 
 function withBuiltinTools(
-  { permissionMode, serverTools }: Config,
+  { permissionMode, allowedTools, disallowedTools, serverTools }: Config,
   asked: Permissions | null | undefined,
 ): Pick<SessionConfig, "toolset" | "harness" | "permissions"> {
-  const permissions = asked ?? { mode: permissionMode, allow: [], ask: [], deny: [] };
+  const permissions = asked ?? {
+    mode: permissionMode,
+    allow: allowedTools,
+    ask: [],
+    deny: disallowedTools,
+  };
   const toolset = builtinToolset(offeredServerTools(serverTools, permissions));
   return { toolset, harness: harnessOf(toolset), permissions };
+}
+
+/** Why a session that the account was asked for is not there. */
+function refusedCreation(c: HttpContext, refused: CreationRefusal | undefined): Problem {
+  switch (refused) {
+    case undefined:
+      return conflict("session_deleted", CREATED_AND_DELETED);
+    case "name_taken":
+      return conflict(refused, NAME_TAKEN);
+    case "session_limit": {
+      const most = c.get("config").maxSessions;
+      const detail = `The account has ${most} sessions, and may not have more. Delete one first.`;
+      return conflict(refused, detail);
+    }
+  }
 }
 
 /** The ULID to create the session under: a new one, or that of the key's first use. */
@@ -181,15 +209,17 @@ export async function getSession(c: HttpContext): Promise<Response> {
 
 /** `PATCH /api/sessions/{id}` */
 export async function updateSession(c: HttpContext): Promise<Response> {
-  const { id, session } = addressed(c);
+  const { id, ulid, session } = addressed(c);
   const key = keyId(c, "session");
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
   const changes = parse(UpdateSession, body);
-  const { model, title, metadata, permissions, max_budget_usd, cache_ttl, ...asked } = changes;
+  const { model, name, title, metadata, permissions, max_budget_usd, cache_ttl, ...rest } = changes;
+  const { anthropic_api_key: ownKey, ...asked } = rest;
   const resolved = model === undefined ? null : resolveModel(model);
   const settings = changeOf(asked);
   const config: ConfigChange = {
     ...(resolved === null ? {} : { model: resolved, ...(await factsOf(c, resolved)) }),
+    ...(name === undefined ? {} : { name }),
     ...(title === undefined ? {} : { title }),
     ...(metadata === undefined ? {} : { metadata }),
     ...(permissions === undefined ? {} : { permissions }),
@@ -197,14 +227,21 @@ export async function updateSession(c: HttpContext): Promise<Response> {
     ...(cache_ttl === undefined ? {} : { cache_ttl: cache_ttl ?? "5m" }),
     ...(settings ? { settings } : {}),
   };
-  if (Object.keys(config).length > 0) {
-    const submission = submissionOf({ kind: "update", config }, key, await hashJson(body));
+  if (Object.keys(config).length > 0 || ownKey !== undefined) {
+    const sealed = ownKey == null ? ownKey : await sealedFor(c, objectName(c, ulid), ownKey);
+    const own = sealed === undefined ? {} : { own_key: sealed };
+    const hash = await hashJson(await withoutKey(c, body));
+    const submission = submissionOf(c, { kind: "update", config, ...own }, key, hash);
     const answer = await submit(session, submission, []);
     if (!answer.ok) return respond(c, refusalProblem(answer.refusal));
     if (answer.accepted.replayed) c.header("idempotency-replayed", "true");
   }
   return described(c, id, session);
 }
+
+/** What the session's secrets are bound to. */
+const objectName = (c: HttpContext, ulid: string): string =>
+  sessionObjectName(c.get("account"), ulid);
 
 /** `DELETE /api/sessions/{id}` */
 export async function deleteSession(c: HttpContext): Promise<Response> {
@@ -213,7 +250,7 @@ export async function deleteSession(c: HttpContext): Promise<Response> {
   let calls = 0;
   const removed = await repeatedly(async () => {
     calls += 1;
-    if (await session.remove(submission)) return true;
+    if (await session.remove(submission, callerName(c.get("caller").key))) return true;
     // The object may have died over an earlier call, and its alarm have removed the data since.
     return calls > 1 && accountOf(c.env, c.get("account")).isDeletedBy(ulid, submission);
   });

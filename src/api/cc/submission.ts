@@ -1,4 +1,5 @@
 /** What a POST hands to its session, and what a refusal says to the client. */
+import type { HttpContext } from "../../http/context.ts";
 import {
   conflict,
   invalidField,
@@ -8,11 +9,19 @@ import {
 } from "../../http/problems.ts";
 import { newSubmissionId } from "../../http/submit.ts";
 import type { Command, Refusal, Submission } from "../../session/commands.ts";
+import { callerName, hasBudget } from "../../shared/keys.ts";
 
-/** A submission of `command`; with a key, `hash` is what a repetition is compared by. */
-export const submissionOf = (command: Command, keyId: string | null, hash: string): Submission => ({
+/** The caller's submission of `command`; with a key, `hash` is what a repetition is compared by. */
+export const submissionOf = (
+  c: HttpContext,
+  command: Command,
+  keyId: string | null,
+  hash: string,
+): Submission => ({
   v: 1,
   submission: newSubmissionId(),
+  caller: callerName(c.get("caller").key),
+  ...(hasBudget(c.get("caller").key) ? { key_budget: true as const } : {}),
   ...(keyId === null ? {} : { key: { id: keyId, hash } }),
   command,
 });
@@ -38,6 +47,7 @@ export function refusalProblem(
       };
     case "key_conflict":
       return conflict("idempotency_key_conflict", message);
+    case "name_taken":
     case "call_settled":
     case "not_queued":
       return conflict(code, message);

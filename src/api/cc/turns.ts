@@ -40,7 +40,7 @@ export function answerSubmission(
   const { id, session } = addressed(c);
   return run(c, {
     session,
-    submission: submissionOf(command, key, command.hash),
+    submission: submissionOf(c, command, key, command.hash),
     media,
     // What the body says is meant; many HTTP clients accept anything.
     stream: stream ?? c.req.header("accept")?.includes("text/event-stream") ?? false,

@@ -13,18 +13,25 @@ import { sessionId } from "../../shared/ids.ts";
 import { dayOf, isoDay } from "../../shared/ledger.ts";
 import { pageAsked } from "./page.ts";
 
+/** The cursor behind the row of all keys that are not managed. */
+const OTHER_KEYS = "none";
+
 /** Of a period that does not say where it begins, the last day included. */
 const DEFAULT_DAYS = 30;
 
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const KEY_ID = /^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
 const UsageRequest = v.object({
   group: v.optional(v.picklist(USAGE_GROUPS), "day"),
+  key: v.optional(v.pipe(v.string(), v.regex(KEY_ID, "Input should be the id of a managed key"))),
   from: v.optional(v.string()),
   to: v.optional(v.string()),
 });
 
 /** `GET /api/usage` */
 export async function getUsage(c: HttpContext): Promise<Response> {
-  const { group, ...asked } = parse(UsageRequest, c.req.query(), "query");
+  const { group, key, ...asked } = parse(UsageRequest, c.req.query(), "query");
   const to = dayIn("to", asked.to) ?? dayOf(clock.now());
   const from = dayIn("from", asked.from) ?? to - DEFAULT_DAYS + 1;
   if (from > to) {
@@ -33,7 +40,8 @@ export async function getUsage(c: HttpContext): Promise<Response> {
   }
   const { limit, cursor } = pageAsked(c, (text) => cursorOf(group, text));
   const account = accountOf(c.env, c.get("account"));
-  const page = await repeatedly(() => account.usage({ group, from, to, limit, cursor }));
+  const query = { group, from, to, limit, cursor, ...(key === undefined ? {} : { key }) };
+  const page = await repeatedly(() => account.usage(query));
   const last = page.rows.at(-1);
   return c.json({
     group,
@@ -63,8 +71,6 @@ function dayOfText(text: string): number | null {
   return Number.isNaN(at) || isoDay(dayOf(at)) !== text ? null : dayOf(at);
 }
 
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
 function cursorOf(group: UsageGroup, text: string): string | number | null {
   switch (group) {
     case "day":
@@ -75,20 +81,27 @@ function cursorOf(group: UsageGroup, text: string): string | number | null {
       const id = text.replace(/^sess_/, "");
       return ULID.test(id) ? id : null;
     }
+    case "key":
+      // The one for all other keys comes first, and may be a page of its own.
+      if (text === OTHER_KEYS) return "";
+      return KEY_ID.test(text) ? text : null;
   }
 }
 
 function keyOf(group: UsageGroup, { key }: UsageRow): string {
   if (group === "day") return isoDay(Number(key));
+  if (group === "key") return String(key) || OTHER_KEYS;
   return group === "session" ? sessionId(String(key)) : String(key);
 }
 
-const named = (group: UsageGroup, row: UsageRow): JsonObject => ({
-  [group === "session" ? "session_id" : group]: keyOf(group, row),
-});
+/** What a row is about. A key of the configuration has no id. */
+function named(group: UsageGroup, row: UsageRow): JsonObject {
+  if (group === "key") return { key_id: row.key || null };
+  return { [group === "session" ? "session_id" : group]: keyOf(group, row) };
+}
 
 /** Dollars to a billionth: what is behind that is the rounding of sums. */
-const usd = (amount: number): number => Number(amount.toFixed(9));
+export const usd = (amount: number): number => Number(amount.toFixed(9));
 
 function figures(row: Figures): JsonObject {
   const { fresh, write_5m, write_1h, read, output, thinking } = row;

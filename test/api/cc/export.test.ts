@@ -5,6 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { accountId } from "../../../src/http/auth.ts";
 import { sha256Hex } from "../../../src/http/canonical.ts";
 import { onFaultPoint } from "../../../src/session/fault-points.ts";
+import { FORMAT_VERSION } from "../../../src/session/schema.ts";
 import { Store } from "../../../src/session/store.ts";
 import { DEFAULT_ACCOUNT } from "../../../src/shared/config-readers.ts";
 import type { Row } from "../../../src/shared/rows.ts";
@@ -151,7 +152,7 @@ test("an export is a header, every row as it is on disk, and an end", async () =
     v: 1,
     session: `sess_${session.id}`,
     head: disk.length,
-    format: 3,
+    format: FORMAT_VERSION,
     exported_at: expect.stringMatching(/^\d{4}-.*Z$/),
     media: false,
   });

@@ -54,7 +54,7 @@ export const post = (path: string, body?: unknown, headers?: Headers): Promise<R
   send("POST", path, body, headers);
 
 /** A server with other variables, in front of the same objects. */
-export function serverWith(variables: Record<string, string>) {
+export function serverWith(variables: Record<string, unknown>) {
   const changed = { ...env, ...variables };
   return (method: string, path: string, body?: unknown, headers?: Headers) =>
     Promise.resolve(

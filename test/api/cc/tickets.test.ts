@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { accountId } from "../../../src/http/auth.ts";
+import { sha256Hex } from "../../../src/http/canonical.ts";
 import { makeTicket, TICKET_LIFETIME_MS } from "../../../src/http/tickets.ts";
 import { sessionStub } from "../../../src/session/calls.ts";
 import { clock } from "../../../src/shared/clock.ts";
@@ -65,7 +66,9 @@ test("an expired ticket is 204, which stops an EventSource", async () => {
   const account = await accountId("ann");
   const secret = (await sessionStub(env, account, ulid).secret()) ?? "";
   const made = clock.now() - TICKET_LIFETIME_MS - 2000;
-  const { ticket } = await makeTicket(secret, account, ulid, made);
+  const proof = await sha256Hex("a1");
+  const claims = { account, session: ulid };
+  const { ticket } = await makeTicket(secret, claims, { key: null, proof }, made);
   const response = await server("GET", `${session}/events/stream?ticket=${ticket}`);
   expect(response.status).toBe(204);
   expect(response.body).toBeNull();
