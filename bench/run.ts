@@ -11,6 +11,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ default: () => Promise
   large: () => import("./large.ts"),
   chain: () => import("./chain.ts"),
   sessions: () => import("./sessions.ts"),
+  accounts: () => import("./accounts.ts"),
   load: () => import("./load.ts"),
   memory: () => import("./memory.ts"),
   updates: () => import("./updates.ts"),
