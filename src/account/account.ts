@@ -4,7 +4,7 @@ import type { AuditAsked, AuditEntry, AuditPage } from "../shared/audit.ts";
 import { clock } from "../shared/clock.ts";
 import { type AccountBudgets, readConfig } from "../shared/config.ts";
 import {
-  type KeySettings,
+  type KeyChanges,
   type ManagedKey,
   NO_BUDGETS,
   publicKeyId,
@@ -238,13 +238,19 @@ export class Account extends DurableObject<Env> {
   /** Makes a managed key, once for each `Idempotency-Key`. Its ULID names the call. */
   createKey(key: ManagedKey, sent: SentKey | null): KeyCreation | { kind: "conflict" } {
     this.#prepare();
-    if (sent) {
-      const reserved = this.reserve(sent.id, sent.hash, key.id, clock.now());
-      if (reserved.kind === "conflict") return { kind: "conflict" };
-      const known = reserved.session === key.id ? null : this.#keys.get(reserved.session);
+    const now = clock.now();
+    const before = sent && this.#reservations.find(sent.id, now);
+    if (sent && before) {
+      if (before.hash !== sent.hash) return { kind: "conflict" };
+      const known = before.session === key.id ? null : this.#keys.get(before.session);
       if (known) return { kind: "exists", key: known };
     }
-    return this.#keys.create(key);
+    const made = this.#keys.create(key);
+    // For a key that found no room nothing is kept, or none that is made later would be known again.
+    if (sent && !before && made.kind === "created") {
+      this.#reservations.put(sent.id, { hash: sent.hash, session: key.id }, now);
+    }
+    return made;
   }
 
   /** One page of the managed keys. */
@@ -274,7 +280,7 @@ export class Account extends DurableObject<Env> {
   /** Null when there is no such key. `call` is a ULID that names the call, should it come twice. */
   updateKey(
     id: string,
-    changes: Partial<KeySettings>,
+    changes: KeyChanges,
     sent: SentKey | null,
     call: string,
   ): { kind: "updated"; key: ManagedKey; replayed: boolean } | { kind: "conflict" } | null {

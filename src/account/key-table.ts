@@ -1,6 +1,6 @@
 /** Managed keys, as the account's object keeps them: what each may do, and never the key itself. */
 import { clock } from "../shared/clock.ts";
-import { type KeySettings, keyStatus, type ManagedKey, publicKeyId } from "../shared/keys.ts";
+import { type KeyChanges, keyStatus, type ManagedKey, publicKeyId } from "../shared/keys.ts";
 
 export const KEY_TABLE = `
 CREATE TABLE IF NOT EXISTS api_key (
@@ -90,10 +90,11 @@ export class KeyTable {
     return rows.map(({ name }) => name);
   }
 
-  update(id: string, changes: Partial<KeySettings>): ManagedKey | null {
+  update(id: string, changes: KeyChanges): ManagedKey | null {
     const known = this.get(id);
     if (!known) return null;
-    const key = { ...known, ...changes };
+    const budgets = { ...known.budgets, ...changes.budgets };
+    const key = { ...known, ...changes, budgets };
     if (Object.keys(changes).length > 0) this.#put(key);
     return key;
   }

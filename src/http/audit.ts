@@ -76,9 +76,10 @@ function deedOf(c: HttpContext, { audit, path }: Route): Act | null {
   // What was done before is not done again.
   const done = c.res.ok && !c.res.headers.has("idempotency-replayed");
   if (!audit || !done) return null;
-  const location = URL.parse(c.res.headers.get("location") ?? "", c.req.url);
-  const url = location ?? new URL(c.req.url);
-  const key = location?.pathname.split("/").at(-1) ?? segment(path, c.req.path, ":key");
+  const made = c.res.headers.get("location");
+  const url = new URL(made ?? c.req.url, c.req.url);
+  // Anything may stand in another address, such as that of a file.
+  const key = made === null ? segment(path, c.req.path, ":key") : url.pathname.split("/").at(-1);
   const target = key && KEY_ID.test(key) ? key : null;
   // Only a good name of an account has come so far.
   const detail = target === null ? null : url.searchParams.get("account");

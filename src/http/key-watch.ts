@@ -42,10 +42,16 @@ async function* watched(
   };
   cancelTimer = clock.after(CHECK_MS, check);
   try {
-    const last = yield* followed;
-    return end ? { kind: "key_ended", end } : last;
+    for (;;) {
+      const step = await followed.next();
+      // Older rows are read at the client's pace, whom no abort hurries.
+      if (end) return { kind: "key_ended", end };
+      if (step.done) return step.value;
+      yield step.value;
+    }
   } finally {
     left = true;
     cancelTimer();
+    await followed.return(null);
   }
 }

@@ -118,6 +118,8 @@ function repeated(
 ): number | undefined {
   const { last } = state;
   if (submission.key || command.replay || !last || !stopsShort(last)) return undefined;
+  // The summary that is being made covers it, so its repetition is a new message already.
+  if (state.call !== null) return undefined;
   return last.hash === command.hash && last.kept ? last.input : undefined;
 }
 

@@ -94,6 +94,8 @@ export function assemble(store: Store, around: Surrounding): Parts {
   });
   const reported = { account: () => accountOf(env(), account), session, store, reach };
   const unnamed = () => {
+    // Nothing follows the row of a deletion, which may have come while the account was asked.
+    if (store.state.deleted) return;
     const draft = store.draft();
     const submission = `unnamed-${draft.next}`;
     draft.add({ type: "session.updated", body: { submission, config: { name: null } } });

@@ -9,15 +9,20 @@ const SHOWN_UNITS = 200;
 export function beginningOf(content: readonly ContentBlock[]): string | null {
   for (const block of content) {
     if (block.type !== "text") continue;
-    const text = firstOf(block.text).trimStart();
+    const text = firstOf(block.text);
     // A copy: a slice would hold the whole message in memory.
     if (text !== "") return [...text.slice(0, cutAt(text, SHOWN_UNITS))].join("");
   }
   return null;
 }
 
-/** The first piece of a text, which may be a long one. */
+/** Enough of a text, which may be a long one, from its first character that is no white space. */
 function firstOf(text: string): string {
-  for (const piece of piecesOf(text)) return piece;
-  return "";
+  let first = "";
+  for (const piece of piecesOf(text)) {
+    first = (first + piece).trimStart();
+    // One unit more, which says whether the last one that is kept is half of a character.
+    if (first.length > SHOWN_UNITS) break;
+  }
+  return first;
 }

@@ -58,12 +58,22 @@ const PASSING: ReadonlySet<string> = new Set([
   "stalled",
   "malformed_stream",
   "authentication",
+  "own_key_refused",
+  "own_key_locked",
+  "own_key_unavailable",
   "billing",
   "spend_cap",
   "upstream_refused",
   "request_not_sent",
   "budget_unavailable",
 ]);
+
+/**
+ * Without money for the compaction its turn ends. It goes on where only what the model before it
+ * costs is not known: that will not change, and the new one may well have a price.
+ */
+export const endsSwitch = ({ switches }: OpenTurn, code: string | undefined): boolean =>
+  switches !== null && code !== "unpriced_model";
 
 /** Why a turn cannot go on whose context was not compacted for its model; null where it can. */
 export function switchFailure(

@@ -28,7 +28,7 @@ import { addCallFailure } from "./call-failure.ts";
 import { dueCompaction, endCompaction, outgrown } from "./compact.ts";
 import { addCompaction, addCompactionFailure } from "./compact-answer.ts";
 import { isCompactable, isDivisible, prepareCompaction } from "./compact-call.ts";
-import { addSwitch } from "./compact-switch.ts";
+import { addSwitch, endsSwitch } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import type { Followers } from "./followers.ts";
@@ -389,7 +389,7 @@ export class Loop {
 /** Adds the end of a compaction for which there is no money, and of a turn that cannot do without. */
 function addStop(draft: Draft, compaction: OpenCompaction, end: TurnEnd): void {
   endCompaction(draft, compaction, budgetReason(end));
-  if (draft.state.turn?.switches) endTurn(draft, end);
+  if (draft.state.turn && endsSwitch(draft.state.turn, end.code)) endTurn(draft, end);
 }
 
 /** Adds the end of the turn where the rows so far leave nothing else to do. */

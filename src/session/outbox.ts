@@ -227,11 +227,14 @@ function payingKeys(log: Log): (paid: Paid) => string | null {
   return ({ turn, compaction }) => {
     const asked = compaction && log.rowOf("compaction.requested", compaction.request);
     if (asked?.body.trigger === "client") return payerOf(asked.body)?.key ?? null;
-    const before = known.get(turn);
+    // A message may have come between the request and its call, and did not ask for it.
+    const of = asked ? asked.body.turn : turn;
+    if (of === null) return null;
+    const before = known.get(of);
     if (before !== undefined) return before;
-    const input = log.rowOf("input", turn);
+    const input = log.rowOf("input", of);
     const key = input && (payerOf(input.body)?.key ?? null);
-    known.set(turn, key);
+    known.set(of, key);
     return key;
   };
 }

@@ -79,6 +79,8 @@ export class Session extends DurableObject<Env> implements SessionCalls {
       const fact = { type: "session.created" as const, body };
       this.#parts = this.#assemble(Store.create(this.ctx.storage.sql, fact, own_key ?? null));
       faultPointsOfCommit(this.ctx);
+      // The account may hear of it, and the object die before anybody is answered.
+      this.#keepAlarm();
     }
     const parts = this.#parts;
     const { store } = parts;

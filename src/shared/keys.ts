@@ -59,6 +59,11 @@ export interface KeySettings {
   expires_at: number | null;
 }
 
+/** What is absent stays, also inside `budgets`. */
+export type KeyChanges = Partial<Omit<KeySettings, "budgets">> & {
+  budgets?: Partial<AccountBudgets>;
+};
+
 /** A managed key, as its account keeps it: never the key itself. */
 export interface ManagedKey extends KeySettings {
   /** ULID. */

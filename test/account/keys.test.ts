@@ -54,6 +54,16 @@ test("a change that comes twice is made once, and is answered as made", async ()
   expect(await account.updateKey(id(2), { name: "new" }, null, id(9))).toBeNull();
 });
 
+test("two changes of different budgets at the same time both hold", async () => {
+  const account = accountOf(env, newName());
+  await account.createKey(key(1), null);
+  await Promise.all([
+    account.updateKey(id(1), { budgets: { day: 1 } }, null, id(8)),
+    account.updateKey(id(1), { budgets: { month: 2 } }, null, id(9)),
+  ]);
+  expect((await account.managedKey(id(1)))?.budgets).toEqual({ day: 1, month: 2, total: null });
+});
+
 test("accounts for which keys were made are remembered once, up to a limit", async () => {
   const name = newName();
   const account = accountOf(env, name);
@@ -106,4 +116,19 @@ test("of as many keys as there may be the oldest dead one makes room, and one in
   expect(rates).toEqual([]);
   expect(await account.createKey(key(MAX_KEYS + 2), null)).toMatchObject({ kind: "created" });
   expect(await account.createKey(key(MAX_KEYS + 3), null)).toEqual({ kind: "full" });
+});
+
+test("a call that found no room is made when it comes again, and then once", async () => {
+  const name = newName();
+  const account = accountOf(env, name);
+  await runInDurableObject(env.ACCOUNT.getByName(name), (object: Account) => {
+    for (let n = 1; n <= MAX_KEYS; n++) object.createKey(key(n), null);
+  });
+  const sent = { id: "keys k", hash: "h" };
+  const call = (n: number) => account.createKey(key(MAX_KEYS + n), sent);
+  expect(await call(1)).toEqual({ kind: "full" });
+  await account.revokeKey(id(7));
+  await account.revokeKey(id(8));
+  expect(await call(2)).toMatchObject({ kind: "created" });
+  expect(await call(3)).toEqual({ kind: "exists", key: key(MAX_KEYS + 2) });
 });

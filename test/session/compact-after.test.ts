@@ -72,6 +72,29 @@ test("a block that the API no longer takes becomes a text, and the call is made 
   expect(said()).toContain("Summary of the conversation so far");
 });
 
+test.each([
+  [API, compaction("One.")],
+  [PLAIN, text("One.")],
+])(
+  "on %s, one that is sent again while the summary is made stands behind that",
+  async (model, one) => {
+    const session = await sessions.create({ model });
+    await talk(session, "one");
+    sessions.script(httpError(401));
+    expect(await session.turn("two", { hash: "same" })).toMatchObject({ outcome: "failed" });
+    const { reply, gate } = held(2, [one]);
+    sessions.script(reply, text("two"));
+    const { s } = await compact(session);
+    await reached(gate);
+    const sent = await session.send("two", { hash: "same" });
+    await session.open(gate);
+    expect((await ended(session, s)).type).toBe("context.compacted");
+    expect(await session.outcome(sent)).toMatchObject({ outcome: "completed" });
+    expect(last().at(-1)?.content.at(-1)).toMatchObject({ type: "text", text: "two" });
+    await talk(session, "three");
+  },
+);
+
 test("a file that was read before has to be read again before it is edited", async () => {
   const session = await sessions.create({ model: API, tools: builtinToolset() });
   const edit = { file_path: "a", old_string: "1", new_string: "2" };

@@ -1,8 +1,12 @@
 /** A session that nobody uses for a while is compacted while its conversation is still cached. */
 import { env } from "cloudflare:workers";
+import { ulid } from "ulid";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
 import { Log } from "../../src/session/log.ts";
+import { owedEntries } from "../../src/session/outbox.ts";
+import { Store } from "../../src/session/store.ts";
+import { dayOf, type LedgerEntry } from "../../src/shared/ledger.ts";
 import type { Row } from "../../src/shared/rows.ts";
 import {
   compaction,
@@ -288,3 +292,45 @@ test.each(["compaction.requested", "call.started", "context.compacted"] as const
     await talk(session, "two");
   },
 );
+
+test("the key whose message comes before its call does not pay for it, whatever the account is told from", async () => {
+  const session = await sessions.create({ model: API, account: "acct_idle_key" });
+  await session.inside((_, object) => {
+    const getByName = () => {
+      throw new Error("the account cannot be reached");
+    };
+    const value = { ...env, ACCOUNT: { getByName } };
+    Object.defineProperty(object, "env", { configurable: true, value });
+  });
+  sessions.script(large("one", 60_000), httpError(529), compaction("One."), text("two"));
+  await session.turn("one");
+  await quiet(session);
+  clock.advance(MS);
+  await runAlarm(session);
+  session.reader.attach();
+  const failed = await session.reader.row("failure");
+  const key = `key_${ulid()}`;
+  const sent = await session.send("two", { caller: key });
+  clock.advance(Math.max(0, (failed.body.retry?.at ?? 0) - clock.now));
+  await runAlarm(session);
+  await session.outcome(sent);
+  const today = dayOf(clock.now);
+  const owed = (): Promise<LedgerEntry[]> =>
+    session.inside((state) => {
+      const store = Store.open(state.storage.sql);
+      if (!store) throw new Error("no session");
+      const entries = owedEntries(store).entries.filter(({ day }) => day === today);
+      return entries.toSorted((a, b) => a.seq - b.seq);
+    });
+  const kept = await owed();
+  expect(kept.find((one) => one.key === key)).toMatchObject({ calls: 1, turns: 1 });
+  // The state has two days; what is older is told from the log.
+  for (const word of ["three", "four"]) {
+    await session.reader.detach();
+    clock.jump(clock.now + 24 * 60 * 60_000);
+    session.reader.attach();
+    sessions.script(text(word));
+    await session.turn(word);
+  }
+  expect(await owed()).toEqual(kept);
+});

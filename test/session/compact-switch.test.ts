@@ -1,7 +1,9 @@
 /** A new model that cannot hold the conversation gets it from the one before as a summary. */
+import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, expect, test } from "vitest";
 import { repeatedly } from "../../src/http/submit.ts";
+import { PRICES } from "../../src/model/prices.ts";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
 import { Log } from "../../src/session/log.ts";
 import { next } from "../../src/session/next.ts";
@@ -9,7 +11,7 @@ import { clock } from "../../src/shared/clock.ts";
 import { compaction, httpError, reply, text, thinking } from "../../src/standin/replies.ts";
 import { API, conversation, done, large, OVERFLOW, PLAIN } from "../support/compactions.ts";
 import { foldAll } from "../support/laws.ts";
-import { held, reached, type TestSession, useSessions } from "../support/sessions.ts";
+import { accepted, held, reached, type TestSession, useSessions } from "../support/sessions.ts";
 
 const sessions = useSessions();
 afterEach(() => onFaultPoint(null));
@@ -161,6 +163,45 @@ test("without the money for it the turn ends, and goes on when there is some", a
   sessions.script(compaction("One."), text("three"));
   expect(await session.turn("three")).toMatchObject({ outcome: "completed" });
   expect(asked()).toEqual([API, `${API} compacts`, PLAIN]);
+});
+
+test("while a key of one's own cannot be read, it is asked again as well", async () => {
+  const session = await switched();
+  accepted(await session.submit({ kind: "update", config: {}, own_key: "not sealed" }));
+  const failed = await session.turn("two", { hash: "same" });
+  expect(failed).toMatchObject({ outcome: "failed", code: "own_key_locked" });
+  expect(failed.message).toContain(PLAIN);
+  accepted(await session.submit({ kind: "update", config: {}, own_key: null }));
+  sessions.script(compaction("One."), text("two"));
+  expect(await session.turn("two", { hash: "same" })).toMatchObject({ outcome: "completed" });
+  expect(asked()).toEqual([API, `${API} compacts`, PLAIN]);
+});
+
+test("where a budget is set and only the model before has no price, the new one compacts it", async () => {
+  const session = await sessions.create({ model: API });
+  const price = PRICES[API];
+  Reflect.deleteProperty(PRICES, API);
+  try {
+    // Another object of variables, for which the table is made anew.
+    await session.inside((_, object) => {
+      Object.defineProperty(object, "env", { configurable: true, value: { ...env } });
+    });
+    sessions.script(text("one"), large("two", TOKENS));
+    await session.turn("one");
+    await session.turn("two");
+    await session.switchModel(PLAIN);
+    await session.update({ max_budget_usd: 50 });
+    sessions.script(text("They said one and two."), text("three"));
+    expect(await session.turn("three")).toMatchObject({ outcome: "completed" });
+  } finally {
+    Object.assign(PRICES, { [API]: price });
+  }
+  expect(asked()).toEqual([API, API, PLAIN, PLAIN]);
+  const ends = session.reader.rows.flatMap((row) =>
+    row.type === "compaction.ended" ? [row.body.code] : [],
+  );
+  expect(ends).toEqual(["unpriced_model"]);
+  expect(said()).toContain("They said one and two.");
 });
 
 test("an interrupt stops it, and the next message asks for it again", async () => {

@@ -287,6 +287,19 @@ const POINTS: FaultPoint[] = [
   "erased",
 ];
 
+test("a session has its alarm before its account hears of it, so no crash leaves one without", async () => {
+  const session = new TestSession({ account: `acct_expiry_${++accounts}` });
+  const set: (number | null)[] = [];
+  await session.inside((own) => {
+    onFaultPoint((object, reached) => {
+      if (reached !== "report" || object.id.toString() !== own.id.toString()) return;
+      void object.storage.getAlarm().then((at) => set.push(at));
+    });
+  });
+  await session.create();
+  expect(set[0]).toBe(clock.now + DAY);
+});
+
 test.each(POINTS)("the object dies over its end (%s), which is then made", async (point) => {
   const session = await create();
   clock.advance(DAY);

@@ -1,12 +1,14 @@
 /** Names of sessions: the account decides, and no crash between the two leaves them apart. */
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { accountOf } from "../../src/account/client.ts";
 import { type SessionStub, sessionStub } from "../../src/session/calls.ts";
+import type { Submission } from "../../src/session/commands.ts";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
 import type { Session } from "../../src/session/session.ts";
+import { PIECE_UNITS } from "../../src/shared/long-text.ts";
 import { text } from "../../src/standin/replies.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
 import {
@@ -69,6 +71,18 @@ const UNREACHABLE = {
     getByName: () => {
       throw new Error("the account cannot be reached");
     },
+  },
+};
+
+const UNREACHABLE_BUT_FOR_NAMES = {
+  ACCOUNT: {
+    getByName: (name: string) =>
+      new Proxy(env.ACCOUNT.getByName(name), {
+        get: (stub, method) =>
+          method === "claimName"
+            ? (...args: unknown[]) => Reflect.apply(Reflect.get(stub, method), stub, args)
+            : () => Promise.reject(new Error("the account cannot be reached")),
+      }),
   },
 };
 
@@ -270,16 +284,7 @@ test("a session whose name went to another one while it could not report has non
   const account = newAccount();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
-  await session.inside((_, object) => {
-    const getByName = (name: string) =>
-      new Proxy(env.ACCOUNT.getByName(name), {
-        get: (stub, method) =>
-          method === "claimName"
-            ? (...args: unknown[]) => Reflect.apply(Reflect.get(stub, method), stub, args)
-            : () => Promise.reject(new Error("the account cannot be reached")),
-      });
-    withEnv(object, { ACCOUNT: { getByName } });
-  });
+  await session.inside((_, object) => withEnv(object, UNREACHABLE_BUT_FOR_NAMES));
   expect(refusalOf(await rename(session, "x"))).toBeNull();
   clock.advance(10 * 60_000);
   expect(refusalOf(await rename(other, "x"))).toBeNull();
@@ -291,6 +296,31 @@ test("a session whose name went to another one while it could not report has non
   expect(row.body.config).toEqual({ name: null });
   expect((await session.stub.describe())?.session.name).toBeNull();
   expect(await named(account, "x")).toEqual([other.id]);
+});
+
+test("a session that is deleted while it is told so is deleted all the same", async () => {
+  const account = newAccount();
+  const session = await sessions.create({ account });
+  const other = await sessions.create({ account });
+  const instance = await session.inside((_, object) => {
+    withEnv(object, UNREACHABLE_BUT_FOR_NAMES);
+    return object;
+  });
+  expect(refusalOf(await rename(session, "x"))).toBeNull();
+  clock.advance(10 * 60_000);
+  expect(refusalOf(await rename(other, "x"))).toBeNull();
+  let removed: Promise<boolean> | null = null;
+  onFaultPoint((object, point) => {
+    if (removed || point !== "reported" || object.id.name !== `${account}/${session.id}`) return;
+    // The account has answered, and the session has not read it yet.
+    removed = instance.remove("01HD");
+  });
+  await session.inside((_, object) => withEnv(object, {}));
+  await runAlarm(session);
+  onFaultPoint(null);
+  expect((await session.rows()).at(-1)?.type).toBe("session.deleted");
+  await expect(runDurableObjectAlarm(session.object)).rejects.toThrow("deleted");
+  expect(await tables({ inside: (act) => session.inside(act) })).toBe(0);
 });
 
 test("name and first message reach the account, also what it did not hear before a crash", async () => {
@@ -315,6 +345,38 @@ test("name and first message reach the account, also what it did not hear before
   // 200 units would end inside the last moon.
   const first_message = `Where is ${"🌒".repeat(95)}`;
   expect(await known()).toMatchObject({ name: "x", first_message, turn_count: 2 });
+});
+
+test("the beginning of a long message is found wherever it stands in that", async () => {
+  const account = newAccount();
+  const session = await sessions.create({ account });
+  sessions.script(text("one"));
+  await session.inside((_, object) => withEnv(object, UNREACHABLE));
+  const submission = ulid();
+  const sent: Submission = {
+    v: 1,
+    submission,
+    command: {
+      kind: "input",
+      on_busy: "queue",
+      limits: { plain: 8, tools: 4 },
+      replay: false,
+      hash: ulid(),
+      options: { toolset: null, tool_choice: null, parallel_tool_calls: null },
+      content: [
+        // What is in memory of it is cut behind so many units.
+        { type: "text", text: `${" ".repeat(PIECE_UNITS - 3)}Where${" it is".repeat(50)}` },
+      ],
+    },
+  };
+  await session.stub.stage(submission, 0, JSON.stringify(sent));
+  const answer = await session.stub.submitStaged(submission, 1);
+  if (!answer.ok) throw new Error(answer.refusal.code);
+  await session.outcome(answer.accepted);
+  await session.inside((_, object) => withEnv(object, {}));
+  await runAlarm(session);
+  const [known] = (await accountOf(env, account).list({ limit: 1, cursor: null })).sessions;
+  expect(known?.first_message).toBe(`Where${" it is".repeat(50)}`.slice(0, 200));
 });
 
 /** One transparent pixel. */

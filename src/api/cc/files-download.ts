@@ -1,4 +1,5 @@
 /** Files of a session on their way to a client, a piece at a time, also when its object restarts. */
+import type { Credential } from "../../http/caller.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { notFound, ProblemError, respond } from "../../http/problems.ts";
 import type { SessionStub } from "../../session/calls.ts";
@@ -43,7 +44,7 @@ export async function getFile(c: HttpContext): Promise<Response> {
   }
   const { from, to } = range ?? { from: 0, to: file.size - 1 };
   const { readable, writable } = new FixedLengthStream(to - from + 1);
-  c.executionCtx.waitUntil(send(pieces(session, file, from, to), writable));
+  c.executionCtx.waitUntil(send(pieces(session, file, from, to), writable, c.get("credential")));
   const sized = { ...headers, ...length(to - from + 1) };
   if (!range) return c.body(readable, 200, sized);
   return c.body(readable, 206, { ...sized, "content-range": `bytes ${from}-${to}/${file.size}` });
@@ -95,11 +96,12 @@ export async function* pieces(
 
 /**
  * Writes at the client's pace. What cannot be finished is broken off, which the client sees by the
- * length; when the client leaves, it ends quietly.
+ * length, and so is what its key may not read any more; when the client leaves, it ends quietly.
  */
 export async function send(
   chunks: AsyncGenerator<Uint8Array>,
   out: WritableStream<Uint8Array>,
+  { ended }: Pick<Credential, "ended">,
 ): Promise<void> {
   const writer = out.getWriter();
   try {
@@ -107,6 +109,7 @@ export async function send(
       const next = await chunks.next().catch(failed);
       if (next === null) return await writer.abort("the file cannot be read to its end");
       if (next.done) return await writer.close();
+      if (await ended?.()) return await writer.abort("the key has ended");
       await writer.write(next.value);
     }
   } catch {

@@ -26,7 +26,7 @@ export async function getZip(c: HttpContext): Promise<Response> {
   const headers = { ...attachment(`${name}.zip`), "content-type": "application/zip" };
   if (c.req.method === "HEAD") return c.body(null, 200, headers);
   const { readable, writable } = new IdentityTransformStream();
-  c.executionCtx.waitUntil(send(zipped(session, path, first), writable));
+  c.executionCtx.waitUntil(send(zipped(session, path, first), writable, c.get("credential")));
   return c.body(readable, 200, headers);
 }
 

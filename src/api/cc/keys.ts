@@ -15,6 +15,7 @@ import type { AccountBudgets } from "../../shared/config.ts";
 import { ACCOUNT_NAME, DEFAULT_ACCOUNT } from "../../shared/config-readers.ts";
 import type { Json, JsonObject } from "../../shared/content.ts";
 import {
+  type KeyChanges,
   type KeySettings,
   keyStatus,
   MAX_RATE_REQUESTS,
@@ -84,6 +85,7 @@ export async function createKey(c: HttpContext): Promise<Response> {
   const now = clock.now();
   const id = ulid(now);
   const text = newKeyText({ account: account.id, id });
+  const { budgets, ...limits } = changesOf(asked, now);
   const key: ManagedKey = {
     id,
     account: account.name,
@@ -92,9 +94,9 @@ export async function createKey(c: HttpContext): Promise<Response> {
     name: asked.name,
     scopes: scopesOf(asked.scopes ?? ["read", "run"]),
     rate_limit: null,
-    budgets: NO_BUDGETS,
+    budgets: { ...NO_BUDGETS, ...budgets },
     expires_at: null,
-    ...changesOf(asked, NO_BUDGETS, now),
+    ...limits,
     created_at: now,
     revoked_at: null,
   };
@@ -160,10 +162,10 @@ export async function updateKey(c: HttpContext): Promise<Response> {
   const known = found(await repeatedly(() => account.managedKey(place.id)), "Key");
   if (known.revoked_at !== null) return respond(c, REVOKED);
   const now = clock.now();
-  const changes: Partial<KeySettings> = {
+  const changes: KeyChanges = {
     ...(asked.name === undefined ? {} : { name: asked.name }),
     ...(asked.scopes === undefined ? {} : { scopes: scopesOf(asked.scopes) }),
-    ...changesOf(asked, known.budgets, now),
+    ...changesOf(asked, now),
   };
   const again = await sentKey(sent, body);
   const call = ulid(now);
@@ -220,20 +222,25 @@ const scopesOf = (asked: KeySettings["scopes"]): KeySettings["scopes"] =>
   SCOPES.filter((scope) => asked.includes(scope));
 
 /** What is absent stays as it is; null takes a limit away. */
-function changesOf(asked: Limits, before: AccountBudgets, now: number): Partial<KeySettings> {
+function changesOf(asked: Limits, now: number): KeyChanges {
   const { rate_limit, budgets } = asked;
   const expires_at = expiryOf(asked, now);
   return {
     ...(rate_limit === undefined ? {} : { rate_limit }),
-    ...(budgets === undefined ? {} : { budgets: budgetsOf(budgets, before) }),
+    ...(budgets === undefined ? {} : { budgets: budgetsOf(budgets) }),
     ...(expires_at === undefined ? {} : { expires_at }),
   };
 }
 
-function budgetsOf(asked: Limits["budgets"], before: AccountBudgets): AccountBudgets {
+/** Merged by the account: another request may change another one of them at the same time. */
+function budgetsOf(asked: Limits["budgets"]): Partial<AccountBudgets> {
   if (!asked) return NO_BUDGETS;
-  const { day_usd = before.day, month_usd = before.month, total_usd = before.total } = asked;
-  return { day: day_usd, month: month_usd, total: total_usd };
+  const { day_usd: day, month_usd: month, total_usd: total } = asked;
+  return {
+    ...(day === undefined ? {} : { day }),
+    ...(month === undefined ? {} : { month }),
+    ...(total === undefined ? {} : { total }),
+  };
 }
 
 function expiryOf(

@@ -88,6 +88,16 @@ async function newSession({ headers }: MadeKey): Promise<string> {
 
 const idIn = (path: string): string => path.replace("/api/sessions/", "");
 
+test("a file with the name of a key is none, and nothing of its address is noted", async () => {
+  const admin = await newAdmin();
+  const { headers } = admin;
+  const session = await newSession(admin);
+  const path = `${session}/files/${admin.id}?account=planted`;
+  expect((await send("PUT", path, { headers, body: "x" })).ok).toBe(true);
+  const { data } = await audit(admin, "?action=file.upload");
+  expect(data).toMatchObject([{ target: null, detail: null }]);
+});
+
 test("what leaves a row and what leaves none is all there, newest first, and no content", async () => {
   const admin = await newAdmin();
   const { headers } = admin;

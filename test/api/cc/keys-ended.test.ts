@@ -7,6 +7,7 @@ import { createGate, type Gate } from "../../../src/standin/gate.ts";
 import { compaction, holdAt, reply, text } from "../../../src/standin/replies.ts";
 import { HostileClient, untilAttached, writeRows } from "../../hostile/clients.ts";
 import { FAR_FUTURE, FakeClock } from "../../support/fake-clock.ts";
+import { noise, put } from "./files-support.ts";
 import { accountNamed, type MadeKey, newAccount, newKey } from "./keys-support.ts";
 import {
   framesUntil,
@@ -171,6 +172,18 @@ test("an export is cut off, and says so", async () => {
   expect(JSON.parse(last)).toMatchObject({ type: "error", code: "key_revoked", retryable: false });
 });
 
+test.each(["files/big", "files.zip"])("a download is broken off: %s", async (path) => {
+  const key = await newKey();
+  const session = await newSession();
+  await put(session, "big", noise(6_000_000));
+  const client = await HostileClient.open(`${session}/${path}`, { headers: key.headers });
+  await client.read();
+  await revokeElsewhere(key);
+  await beats(2);
+  await expect(client.readToEnd()).rejects.toThrow();
+  expect(client.bytes).toBeLessThan(3_000_000);
+});
+
 test("a key that expires ends its streams with key_expired", async () => {
   const key = await newKey({ expires_in_seconds: 20 });
   const session = await newSession();
@@ -226,6 +239,20 @@ test("a stream that is left looks after its key no longer", async () => {
   client.leave();
   await untilAttached(session, 0);
   expect(clock.armed).toBe(before);
+});
+
+test("a stream of what was there before ends at its reader's next step, however slow that is", async () => {
+  const key = await newKey();
+  const session = await newSession();
+  await writeRows(session, 70);
+  const headers = { ...key.headers, "last-event-id": "0" };
+  const client = await HostileClient.open(`${session}/events/stream`, { headers });
+  await client.readToRow(2);
+  await revokeElsewhere(key);
+  await beats(2);
+  await client.readToEnd();
+  expect(client.frames.at(-1)).toMatchObject({ event: "error", data: { code: "key_revoked" } });
+  expect(client.frames.length).toBeLessThan(35);
 });
 
 async function ticketOf(session: string, headers: Headers, server = send): Promise<string> {
