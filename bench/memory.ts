@@ -107,17 +107,18 @@ async function smallest(what: string, model: string, load: Load): Promise<Figure
 }
 
 async function passes(model: string, isolateMb: number, load: Load): Promise<boolean> {
-  const ledge = await startLedge({ model, isolateMb });
+  let ledge: Ledge | null = null;
   try {
+    ledge = await startLedge({ model, isolateMb });
     await warm(ledge);
     const before = (await ledge.workerds()).toString();
     await load(ledge);
     return (await ledge.workerds()).toString() === before;
   } catch {
-    // The process ended, and with it the connection.
+    // The process ended, and with it the connection; or it did not even start.
     return false;
   } finally {
-    await ledge.close();
+    await ledge?.close();
   }
 }
 
