@@ -87,7 +87,7 @@ function respond(request: ApiRequest, message: string, isFirst: boolean): string
   const last = request.messages.findLast(({ role }) => role === "user");
   const media = (last?.content ?? []).filter(({ type }) => type === "image" || type === "document");
   const received = media.map((block) => `You attached: ${describe(block)}.`);
-  const echo = message === "" ? [] : [`You said: “${message}”`];
+  const echo = message === "" ? [] : [`You said: “${cut(message, EXCERPT)}”`];
   const abilities = hasFiles(request) ? [ABILITIES, FILES] : [ABILITIES];
   return [...received, ...echo, ...(isFirst ? abilities : [])].join("\n\n");
 }
