@@ -219,11 +219,13 @@ test("an interrupt stops a script at once, also one that waits for nothing", asy
   });
   expect(await slept).toEqual({ text: "The command was interrupted.\na", is_error: true });
   const busy = new AbortController();
-  setTimeout(() => busy.abort(), 20);
-  const stopped = await run(bench, "while true; do echo x > f; done; touch never", {
+  const loop = "echo x > f; echo a; while true; do echo x > f; done; touch never";
+  const stopped = await run(bench, loop, {
     signal: busy.signal,
+    // Later than the output itself, so the loop runs by then.
+    output: () => void setTimeout(() => busy.abort(), 0),
   });
-  expect(stopped.text).toBe("The command was interrupted.");
+  expect(stopped.text).toBe("The command was interrupted.\na");
   expect((await run(bench, "ls")).text).toBe("f");
 });
 
