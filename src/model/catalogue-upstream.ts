@@ -2,11 +2,10 @@
  * The API's own list of models, for what the table does not have. It is kept in this isolate's memory
  * for some hours: a model call never waits for it, and without it everything goes on by the table.
  */
-import { BaseAnthropic } from "@anthropic-ai/sdk/client";
 import { clock } from "../shared/clock.ts";
 import type { Effort, ThinkingSetting } from "../shared/settings.ts";
+import { apiClient, shortText, type Upstream } from "./api-client.ts";
 import type { UpstreamModel } from "./catalogue-list.ts";
-import { ANTHROPIC, type Upstream } from "./client.ts";
 
 const KEPT_MS = 6 * 60 * 60_000;
 /** After a failure, and while another request is asking. */
@@ -60,14 +59,7 @@ async function fetchModels(upstream: Upstream): Promise<UpstreamModel[]> {
   const connection = new AbortController();
   const cancelTimer = clock.after(WAIT_MS, () => connection.abort());
   try {
-    const client = new BaseAnthropic({
-      apiKey: upstream.apiKey,
-      baseURL: upstream.baseURL ?? ANTHROPIC,
-      fetch: (input, init) => (upstream.fetch ?? fetch)(input, init),
-      maxRetries: 0,
-      logLevel: "off",
-      openTelemetry: false,
-    });
+    const client = apiClient(upstream, WAIT_MS + 10_000);
     const models: UpstreamModel[] = [];
     let after = {};
     for (let page = 0; page < MAX_PAGES; page++) {
@@ -80,7 +72,9 @@ async function fetchModels(upstream: Upstream): Promise<UpstreamModel[]> {
           signal: connection.signal,
         })
         .asResponse();
-      const { data, has_more, last_id } = recordOf(JSON.parse(await shortText(response)));
+      const { data, has_more, last_id } = recordOf(
+        JSON.parse(await shortText(response, MAX_PAGE_BYTES)),
+      );
       if (!Array.isArray(data)) throw new Error("no list of models");
       models.push(...data.map(modelIn).filter((model) => model !== null));
       if (has_more !== true || typeof last_id !== "string") break;
@@ -91,17 +85,6 @@ async function fetchModels(upstream: Upstream): Promise<UpstreamModel[]> {
     cancelTimer();
     connection.abort();
   }
-}
-
-/** The body as text; what answers need not be the API, and may not end. */
-async function shortText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_PAGE_BYTES) throw new Error("the list is too long");
-  }
-  return text + decoder.decode();
 }
 
 const EFFORTS: readonly Effort[] = ["low", "medium", "high", "xhigh", "max"];

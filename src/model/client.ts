@@ -2,26 +2,15 @@
  * The edge to the Messages API: opens one streaming call and reports how it failed, if it did.
  * It never repeats a call; that is a decision of retry.ts and a row of the log.
  */
-import { BaseAnthropic } from "@anthropic-ai/sdk/client";
 import { Stream } from "@anthropic-ai/sdk/core/streaming";
 import { APIError } from "@anthropic-ai/sdk/error";
 import { clock } from "../shared/clock.ts";
+import { apiClient, type Upstream } from "./api-client.ts";
 import { eventIn } from "./event.ts";
 import { keyHiding } from "./key-hiding.ts";
 import type { StreamEvent } from "./message.ts";
 import type { EncodedRequest } from "./request-body.ts";
-import { CallFailed, type Failure, type KeyOwner, type RetryHeaders } from "./retry.ts";
-
-/** Where model calls go. */
-export interface Upstream {
-  apiKey: string;
-  /** Whose the key is, where it is not the server's. */
-  owner?: KeyOwner;
-  /** Address of the API without `/v1`; absent: Anthropic's own. */
-  baseURL?: string;
-  /** Takes the place of the global `fetch`: the stand-in, or a test. */
-  fetch?: typeof fetch;
-}
+import { CallFailed, type Failure, type RetryHeaders } from "./retry.ts";
 
 /** What the head of the response told, whatever its status. */
 export interface ResponseStart {
@@ -40,8 +29,6 @@ export interface StreamOptions {
   /** Longest silence from then on. Every byte ends a silence, those of pings too. */
   stallMs?: number;
 }
-
-export const ANTHROPIC = "https://api.anthropic.com";
 
 /** Far above the longest answer: what sends more does not end, and would fill the memory. */
 const MAX_STREAM_BYTES = 32_000_000;
@@ -100,17 +87,8 @@ export async function* openStream(
   };
 
   try {
-    const client = new BaseAnthropic({
-      apiKey: upstream.apiKey,
-      baseURL: upstream.baseURL ?? ANTHROPIC,
-      fetch: send,
-      maxRetries: 0,
-      // Ours ends a silent connection first.
-      timeout: firstByteMs + 60_000,
-      // The SDK's log would show what the model wrote.
-      logLevel: "off",
-      openTelemetry: false,
-    });
+    // Ours ends a silent connection first.
+    const client = apiClient({ ...upstream, fetch: send }, firstByteMs + 60_000);
     const response = await client
       .post("/v1/messages", {
         body: body.take(),

@@ -1,7 +1,6 @@
 /** How many tokens a prompt has, as the API counts them: free, and without the cache. */
-import { BaseAnthropic } from "@anthropic-ai/sdk/client";
 import { clock } from "../shared/clock.ts";
-import { ANTHROPIC, type Upstream } from "./client.ts";
+import { apiClient, shortText, type Upstream } from "./api-client.ts";
 import type { ModelRequest } from "./request.ts";
 import { RequestBody } from "./request-body.ts";
 import { isCount } from "./usage.ts";
@@ -50,16 +49,7 @@ export async function countTokens(
   signal.addEventListener("abort", stop, { once: true });
   try {
     signal.throwIfAborted();
-    const client = new BaseAnthropic({
-      apiKey: upstream.apiKey,
-      baseURL: upstream.baseURL ?? ANTHROPIC,
-      ...(upstream.fetch ? { fetch: upstream.fetch } : {}),
-      maxRetries: 0,
-      timeout: WAIT_MS + 10_000,
-      // The SDK's log would show what the model wrote.
-      logLevel: "off",
-      openTelemetry: false,
-    });
+    const client = apiClient(upstream, WAIT_MS + 10_000);
     const response = await client
       .post("/v1/messages/count_tokens", {
         body: new RequestBody(params).take(),
@@ -73,7 +63,7 @@ export async function countTokens(
         signal: connection.signal,
       })
       .asResponse();
-    const answer: unknown = JSON.parse(await shortText(response));
+    const answer: unknown = JSON.parse(await shortText(response, MAX_ANSWER));
     const counted =
       typeof answer === "object" && answer !== null && "input_tokens" in answer
         ? answer.input_tokens
@@ -85,14 +75,4 @@ export async function countTokens(
     signal.removeEventListener("abort", stop);
     connection.abort();
   }
-}
-
-async function shortText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_ANSWER) throw new Error("the answer is too long");
-  }
-  return text + decoder.decode();
 }

@@ -61,15 +61,19 @@ export class CallFailed extends Error {
   }
 }
 
-type RetryCode =
-  | "rate_limited"
-  | "overloaded"
-  | "upstream_error"
-  | "connection_failed"
-  | "stream_cut"
-  | "stalled"
-  | "malformed_stream"
-  | "own_key_unavailable";
+/** Codes of failures that the same call may not meet again. */
+export const RETRY_CODES = [
+  "rate_limited",
+  "overloaded",
+  "upstream_error",
+  "connection_failed",
+  "stream_cut",
+  "stalled",
+  "malformed_stream",
+  "own_key_unavailable",
+] as const;
+
+type RetryCode = (typeof RETRY_CODES)[number];
 
 export type FinalCode =
   | RetryCode

@@ -3,10 +3,14 @@
  * hold it and has it in its cache. Pure.
  */
 import { rulesOf } from "../model/catalogue.ts";
-import { compactionThreshold, replyReserve } from "./compact.ts";
+import { RETRY_CODES } from "../model/retry.ts";
+import { budgetReason } from "./budget.ts";
+import { compactionThreshold, endCompaction, replyReserve } from "./compact.ts";
 import type { Draft } from "./draft.ts";
 import { cutFact, type EpochPlan } from "./epoch.ts";
-import type { OpenTurn, State } from "./state.ts";
+import type { TurnEnd } from "./next.ts";
+import { endTurn } from "./settle.ts";
+import type { OpenCompaction, OpenTurn, State } from "./state.ts";
 
 /** The turn's place, and the row with which a context that is sent anew begins. */
 interface Cut {
@@ -50,17 +54,10 @@ export function addSwitch(draft: Draft, { turn, switches }: OpenTurn): void {
  * later, and after the switch it could not be asked again.
  */
 const PASSING: ReadonlySet<string> = new Set([
-  "rate_limited",
-  "overloaded",
-  "upstream_error",
-  "connection_failed",
-  "stream_cut",
-  "stalled",
-  "malformed_stream",
+  ...RETRY_CODES,
   "authentication",
   "own_key_refused",
   "own_key_locked",
-  "own_key_unavailable",
   "billing",
   "spend_cap",
   "upstream_refused",
@@ -69,11 +66,14 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Without money for the compaction its turn ends. It goes on where only what the model before it
- * costs is not known: that will not change, and the new one may well have a price.
+ * Adds the end of a compaction for which there is no money, and of a turn that cannot do without. A
+ * turn goes on where only what the model before it costs is not known: that will not change, and the
+ * new one may well have a price.
  */
-export const endsSwitch = ({ switches }: OpenTurn, code: string | undefined): boolean =>
-  switches !== null && code !== "unpriced_model";
+export function addStop(draft: Draft, compaction: OpenCompaction, end: TurnEnd): void {
+  endCompaction(draft, compaction, budgetReason(end));
+  if (draft.state.turn?.switches && end.code !== "unpriced_model") endTurn(draft, end);
+}
 
 /** Why a turn cannot go on whose context was not compacted for its model; null where it can. */
 export function switchFailure(

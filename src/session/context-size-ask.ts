@@ -2,8 +2,9 @@
  * Measures a session's context: as the next call would send it, by itself or through the API's count.
  * It writes nothing, and the loop goes on meanwhile.
  */
+
+import type { Upstream } from "../model/api-client.ts";
 import { rulesOf } from "../model/catalogue.ts";
-import type { Upstream } from "../model/client.ts";
 import { countTokens, type Prompt, promptOf } from "../model/count-tokens.ts";
 import { buildRequest, type RequestBlock, type RequestMessage } from "../model/request.ts";
 import { readConfig, type Variables } from "../shared/config.ts";

@@ -3,7 +3,8 @@
  * whoever wakes it. It holds nothing that matters: at every `await` the object may die, and the
  * next one finds in the rows where it was.
  */
-import { openStream, type Upstream } from "../model/client.ts";
+import type { Upstream } from "../model/api-client.ts";
+import { openStream } from "../model/client.ts";
 import { MessageAccumulator, type StreamEvent } from "../model/message.ts";
 import type { EncodedRequest } from "../model/request-body.ts";
 import { CallFailed } from "../model/retry.ts";
@@ -17,7 +18,6 @@ import {
   ANSWER_TOKENS,
   accountEnd,
   type BudgetRules,
-  budgetReason,
   decider,
   SUMMARY_TOKENS,
   type Verdict,
@@ -28,13 +28,13 @@ import { addCallFailure } from "./call-failure.ts";
 import { dueCompaction, endCompaction, outgrown } from "./compact.ts";
 import { addCompaction, addCompactionFailure } from "./compact-answer.ts";
 import { isCompactable, isDivisible, prepareCompaction } from "./compact-call.ts";
-import { addSwitch, endsSwitch } from "./compact-switch.ts";
+import { addStop, addSwitch } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import type { Followers } from "./followers.ts";
 import type { FirstOutput } from "./log-lines.ts";
 import type { MediaStore } from "./media.ts";
-import { type Action, next, type TurnEnd } from "./next.ts";
+import { type Action, next } from "./next.ts";
 import { leaseKeyOf } from "./payer.ts";
 import { prepareCall } from "./prepare.ts";
 import { PreviewBuffer } from "./preview.ts";
@@ -384,12 +384,6 @@ export class Loop {
     this.#attempt = null;
     this.#edges.commit(settled(draft));
   }
-}
-
-/** Adds the end of a compaction for which there is no money, and of a turn that cannot do without. */
-function addStop(draft: Draft, compaction: OpenCompaction, end: TurnEnd): void {
-  endCompaction(draft, compaction, budgetReason(end));
-  if (draft.state.turn && endsSwitch(draft.state.turn, end.code)) endTurn(draft, end);
 }
 
 /** Adds the end of the turn where the rows so far leave nothing else to do. */

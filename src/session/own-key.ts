@@ -4,7 +4,7 @@
  */
 import type { AccountClient } from "../account/client.ts";
 import { ANTHROPIC_KEY } from "../account/secret-table.ts";
-import type { Upstream } from "../model/client.ts";
+import type { Upstream } from "../model/api-client.ts";
 import { CallFailed, type KeyOwner } from "../model/retry.ts";
 import { clock } from "../shared/clock.ts";
 import { type Config, readConfig, type Variables } from "../shared/config.ts";

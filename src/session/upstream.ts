@@ -1,5 +1,5 @@
 /** Where this session's model calls go: the API with the owner's key, or the stand-in. */
-import type { Upstream } from "../model/client.ts";
+import type { Upstream } from "../model/api-client.ts";
 import { CallFailed } from "../model/retry.ts";
 import { readConfig, type Variables } from "../shared/config.ts";
 

@@ -1,156 +1,91 @@
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import { type AccountClient, accountOf } from "../../src/account/client.ts";
+import type { AccountClient } from "../../src/account/client.ts";
 import type { SessionSummary } from "../../src/shared/summary.ts";
+import {
+  DAY,
+  id,
+  inside,
+  NOW,
+  newAccount,
+  rows as rowsOf,
+  rowsRead,
+  rowsWritten,
+  sessionSummary,
+  tables,
+} from "../support/accounts.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-const NOW = Date.UTC(2026, 10, 20, 9);
-
-let accounts = 0;
-
-/** The name and the methods of an account that no other test uses. */
-interface TestAccount extends AccountClient {
-  name: string;
-}
-
-function account(): TestAccount {
-  accounts += 1;
-  const name = `acct_test_${accounts}`;
-  const client = accountOf(env, name);
-  return { name, ...client };
-}
-
-/** Runs `act` inside the account's object. */
-const inside = <T>(
-  { name }: TestAccount,
-  act: (object: Account, sql: SqlStorage) => T,
-): Promise<T> =>
-  runInDurableObject(env.ACCOUNT.getByName(name), (object: Account, state) =>
-    act(object, state.storage.sql),
-  );
-
-/** Ids that sort in the order of `n`, as ULIDs sort by time. */
-const id = (n: number): string => `01J${String(n).padStart(23, "0")}`;
-
-const summary = (n: number, seq = 1, more: Partial<SessionSummary> = {}): SessionSummary => ({
-  session: id(n),
-  seq,
-  surface: "cc",
-  title: `session ${n}`,
-  model: "claude-sonnet-5-5",
-  metadata: { nested: { list: [1, "two", null] } },
-  status: "idle",
-  turn_count: seq,
-  usage: {
-    input_tokens: 10,
-    output_tokens: 20,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
-  },
-  cost_usd: 0.25,
-  max_budget_usd: null,
-  spent_usd: 0.25,
-  lease: { n: 0, held: false },
-  created_at: NOW,
-  updated_at: NOW + seq,
-  ...more,
-});
+const summary = (n: number, seq = 1, more: Partial<SessionSummary> = {}) =>
+  sessionSummary(n, seq, {
+    title: `session ${n}`,
+    metadata: { nested: { list: [1, "two", null] } },
+    usage: {
+      input_tokens: 10,
+      output_tokens: 20,
+      cache_creation_input_tokens: 0,
+      cache_read_input_tokens: 0,
+    },
+    cost_usd: 0.25,
+    spent_usd: 0.25,
+    ...more,
+  });
 
 const first = { limit: 20, cursor: null };
 
-const ids = async (target: TestAccount): Promise<string[]> =>
-  (await target.list(first)).sessions.map((one) => one.session);
-
-/** Rows that `act` writes and reads, as storage bills them. */
-const rowsOf = (
-  target: TestAccount,
-  act: (object: Account) => unknown,
-): Promise<{ written: number; read: number }> =>
-  inside(target, (object, sql) => {
-    const exec = sql.exec.bind(sql);
-    // Every cursor counts the rows of its own statement, once it has run to its end.
-    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-    sql.exec = ((query: string, ...bindings: unknown[]) => {
-      const cursor = exec(query, ...bindings);
-      cursors.push(cursor);
-      return cursor;
-    }) as typeof sql.exec;
-    try {
-      act(object);
-    } finally {
-      sql.exec = exec;
-    }
-    return {
-      written: cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0),
-      read: cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0),
-    };
-  });
-
-const rowsWritten = async (target: TestAccount, act: (object: Account) => unknown) =>
-  (await rowsOf(target, act)).written;
-
-const tables = (target: TestAccount): Promise<string[]> =>
-  inside(target, (_, sql) =>
-    sql
-      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
-      .toArray()
-      .map((row) => row.name)
-      .filter((name) => !name.startsWith("_cf")),
-  );
+const ids = async (client: AccountClient): Promise<string[]> =>
+  (await client.list(first)).sessions.map((one) => one.session);
 
 test("reading an account that has nothing creates nothing", async () => {
-  const target = account();
-  expect(await target.list(first)).toEqual({ sessions: [], next_cursor: null });
-  expect(await tables(target)).toEqual([]);
+  const { client } = newAccount();
+  expect(await client.list(first)).toEqual({ sessions: [], next_cursor: null });
+  expect(await tables(name)).toEqual([]);
 });
 
 test("a reported session is listed as it was reported", async () => {
-  const target = account();
-  expect(await target.report(summary(1))).toEqual({ kind: "stored" });
-  expect(await target.list(first)).toEqual({ sessions: [summary(1)], next_cursor: null });
+  const { client } = newAccount();
+  expect(await client.report(summary(1))).toEqual({ kind: "stored" });
+  expect(await client.list(first)).toEqual({ sessions: [summary(1)], next_cursor: null });
 });
 
 test("a report that is older or equal writes nothing", async () => {
-  const target = account();
-  await target.report(summary(1, 5));
+  const { name, client } = newAccount();
+  await client.report(summary(1, 5));
   for (const seq of [5, 4]) {
-    const rows = await rowsWritten(target, (object) => {
+    const rows = await rowsWritten(name, (object) => {
       expect(object.report(summary(1, seq, { title: "late" }))).toEqual({ kind: "stale" });
     });
     expect(rows).toBe(0);
   }
-  expect((await target.list(first)).sessions).toEqual([summary(1, 5)]);
+  expect((await client.list(first)).sessions).toEqual([summary(1, 5)]);
 });
 
 test("reports in any order, any number of times, come to the newest one", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1 }), async (seqs) => {
-      const target = account();
-      for (const seq of seqs) await target.report(summary(1, seq));
-      expect((await target.list(first)).sessions).toEqual([summary(1, Math.max(...seqs))]);
+      const { client } = newAccount();
+      for (const seq of seqs) await client.report(summary(1, seq));
+      expect((await client.list(first)).sessions).toEqual([summary(1, Math.max(...seqs))]);
     }),
     { numRuns: 20 },
   );
 });
 
 test("a turn's report is one billed row, the first as well as later ones", async () => {
-  const target = account();
-  await target.report(summary(1, 1));
-  expect(await rowsWritten(target, (object) => object.report(summary(1, 2)))).toBe(1);
-  expect(await rowsWritten(target, (object) => object.report(summary(2, 1)))).toBe(1);
+  const { name, client } = newAccount();
+  await client.report(summary(1, 1));
+  expect(await rowsWritten(name, (object) => object.report(summary(1, 2)))).toBe(1);
+  expect(await rowsWritten(name, (object) => object.report(summary(2, 1)))).toBe(1);
 });
 
 test("pages go from the newest to the oldest, each session once", async () => {
-  const target = account();
-  for (const n of [3, 1, 7, 5, 2, 6, 4]) await target.report(summary(n));
+  const { client } = newAccount();
+  for (const n of [3, 1, 7, 5, 2, 6, 4]) await client.report(summary(n));
   const seen: string[] = [];
   let cursor: string | null = null;
   const sizes: number[] = [];
   do {
-    const page: Awaited<ReturnType<typeof target.list>> = await target.list({ limit: 3, cursor });
+    const page: Awaited<ReturnType<typeof client.list>> = await client.list({ limit: 3, cursor });
     seen.push(...page.sessions.map((one) => one.session));
     sizes.push(page.sessions.length);
     cursor = page.next_cursor;
@@ -160,15 +95,15 @@ test("pages go from the newest to the oldest, each session once", async () => {
 });
 
 test("a page that ends with the last session has no next one", async () => {
-  const target = account();
-  for (const n of [1, 2]) await target.report(summary(n));
-  expect((await target.list({ limit: 2, cursor: null })).next_cursor).toBeNull();
+  const { client } = newAccount();
+  for (const n of [1, 2]) await client.report(summary(n));
+  expect((await client.list({ limit: 2, cursor: null })).next_cursor).toBeNull();
 });
 
 test("with 10,000 sessions, 1,000 keys and 1,000 deleted ones nothing reads more than it shows", async () => {
-  const target = account();
-  await target.report(summary(0));
-  await inside(target, (_, sql) => {
+  const { name, client } = newAccount();
+  await client.report(summary(0));
+  await inside(name, (_, { storage: { sql } }) => {
     const body = JSON.stringify(summary(1));
     for (let n = 1; n <= 10_000; n += 1) {
       sql.exec("INSERT INTO session (id, seq, summary) VALUES (?, 1, ?)", id(n), body);
@@ -179,7 +114,7 @@ test("with 10,000 sessions, 1,000 keys and 1,000 deleted ones nothing reads more
     }
   });
   const page = { limit: 20, cursor: null };
-  const readBy = async (act: (object: Account) => unknown) => (await rowsOf(target, act)).read;
+  const readBy = async (act: (object: Account) => unknown) => (await rowsRead(name, act)).read;
   expect(await readBy((object) => object.list(page))).toBeLessThanOrEqual(22);
   for (const n of [9_000, 5_000, 10, 0]) {
     const read = await readBy((object) => object.list({ ...page, cursor: id(n) }));
@@ -197,9 +132,9 @@ test("with 10,000 sessions, 1,000 keys and 1,000 deleted ones nothing reads more
 });
 
 test("making a session writes one row, and one more for its key", async () => {
-  const target = account();
-  await target.report(summary(1));
-  const made = await rowsWritten(target, (object) => {
+  const { name, client } = newAccount();
+  await client.report(summary(1));
+  const made = await rowsWritten(name, (object) => {
     object.reserve("k", "a", id(2), NOW);
     object.report(summary(2));
   });
@@ -207,30 +142,30 @@ test("making a session writes one row, and one more for its key", async () => {
 });
 
 test("a removed session is not listed, and no report revives it", async () => {
-  const target = account();
-  await target.report(summary(1, 3));
-  await target.report(summary(2, 3));
-  expect(await target.remove(id(1), "01HD", summary(1, 9))).toEqual({ kind: "removed" });
-  expect(await target.report(summary(1, 10))).toEqual({ kind: "deleted" });
-  expect(await target.isDeletedBy(id(1), "01HD")).toBe(true);
-  expect(await target.isDeletedBy(id(1), "01HE")).toBe(false);
-  expect(await target.isDeletedBy(id(2), "01HD")).toBe(false);
-  expect(await ids(target)).toEqual([id(2)]);
+  const { client } = newAccount();
+  await client.report(summary(1, 3));
+  await client.report(summary(2, 3));
+  expect(await client.remove(id(1), "01HD", summary(1, 9))).toEqual({ kind: "removed" });
+  expect(await client.report(summary(1, 10))).toEqual({ kind: "deleted" });
+  expect(await client.isDeletedBy(id(1), "01HD")).toBe(true);
+  expect(await client.isDeletedBy(id(1), "01HE")).toBe(false);
+  expect(await client.isDeletedBy(id(2), "01HD")).toBe(false);
+  expect(await ids(client)).toEqual([id(2)]);
 });
 
 test("a session can be removed before it was ever reported", async () => {
-  const target = account();
-  await target.remove(id(1), "01HD", summary(1, 2));
-  expect(await target.report(summary(1, 1))).toEqual({ kind: "deleted" });
-  expect(await ids(target)).toEqual([]);
+  const { client } = newAccount();
+  await client.remove(id(1), "01HD", summary(1, 2));
+  expect(await client.report(summary(1, 1))).toEqual({ kind: "deleted" });
+  expect(await ids(client)).toEqual([]);
 });
 
 test("a tombstone keeps the final figures and nothing that a user wrote", async () => {
-  const target = account();
-  await target.report(summary(1, 3));
-  await target.remove(id(1), "01HD", summary(1, 9, { title: "secret", cost_usd: 4.5 }));
-  await target.remove(id(1), "01HD", summary(1, 9, { cost_usd: 99 }));
-  const rows = await inside(target, (_, sql) =>
+  const { name, client } = newAccount();
+  await client.report(summary(1, 3));
+  await client.remove(id(1), "01HD", summary(1, 9, { title: "secret", cost_usd: 4.5 }));
+  await client.remove(id(1), "01HD", summary(1, 9, { cost_usd: 99 }));
+  const rows = await inside(name, (_, { storage: { sql } }) =>
     sql.exec("SELECT id, figures FROM tombstone").toArray(),
   );
   expect(rows).toHaveLength(1);
@@ -247,31 +182,31 @@ test("a tombstone keeps the final figures and nothing that a user wrote", async 
 });
 
 test("a key reserves one session for one body", async () => {
-  const target = account();
+  const { client } = newAccount();
   const reserve = (hash: string, session: number, at = NOW) =>
-    target.reserve("POST /api/sessions:k", hash, id(session), at);
+    client.reserve("POST /api/sessions:k", hash, id(session), at);
   expect(await reserve("a", 1)).toEqual({ kind: "new", session: id(1) });
   expect(await reserve("a", 2)).toEqual({ kind: "same", session: id(1) });
   expect(await reserve("b", 3)).toEqual({ kind: "conflict" });
-  expect(await target.reserve("POST /api/sessions:other", "b", id(4), NOW)).toEqual({
+  expect(await client.reserve("POST /api/sessions:other", "b", id(4), NOW)).toEqual({
     kind: "new",
     session: id(4),
   });
 });
 
 test("two requests with one key at once reserve one session", async () => {
-  const target = account();
-  const answers = await Promise.all([1, 2, 3].map((n) => target.reserve("k", "a", id(n), NOW)));
+  const { client } = newAccount();
+  const answers = await Promise.all([1, 2, 3].map((n) => client.reserve("k", "a", id(n), NOW)));
   expect(answers.map((one) => one.kind).sort()).toEqual(["new", "same", "same"]);
   expect(new Set(answers.map((one) => ("session" in one ? one.session : null))).size).toBe(1);
 });
 
 test("a key is kept for 24 hours to the millisecond, also over midnight", async () => {
   for (const at of [NOW, Math.floor(NOW / DAY) * DAY, Math.floor(NOW / DAY) * DAY + DAY - 1]) {
-    const target = account();
-    await target.reserve("k", "a", id(1), at);
-    expect(await target.reserve("k", "a", id(2), at + DAY - 1)).toMatchObject({ kind: "same" });
-    expect(await target.reserve("k", "b", id(3), at + DAY)).toEqual({
+    const { client } = newAccount();
+    await client.reserve("k", "a", id(1), at);
+    expect(await client.reserve("k", "a", id(2), at + DAY - 1)).toMatchObject({ kind: "same" });
+    expect(await client.reserve("k", "b", id(3), at + DAY)).toEqual({
       kind: "new",
       session: id(3),
     });
@@ -279,14 +214,17 @@ test("a key is kept for 24 hours to the millisecond, also over midnight", async 
 });
 
 test("expired keys are taken out, a few with each new one", async () => {
-  const target = account();
-  for (let n = 0; n < 20; n += 1) await target.reserve(`old ${n}`, "a", id(n), NOW);
+  const { name, client } = newAccount();
+  for (let n = 0; n < 20; n += 1) await client.reserve(`old ${n}`, "a", id(n), NOW);
   const count = () =>
-    inside(target, (_, sql) => sql.exec<{ n: number }>("SELECT count(*) AS n FROM key").one().n);
+    inside(
+      name,
+      (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT count(*) AS n FROM key").one().n,
+    );
   const later = NOW + 3 * DAY;
-  const rows = await rowsWritten(target, (object) => object.reserve("new", "a", id(50), later));
+  const rows = await rowsWritten(name, (object) => object.reserve("new", "a", id(50), later));
   expect(rows).toBeLessThanOrEqual(5);
   expect(await count()).toBe(17);
-  for (let n = 0; n < 10; n += 1) await target.reserve(`new ${n}`, "a", id(60 + n), later);
+  for (let n = 0; n < 10; n += 1) await client.reserve(`new ${n}`, "a", id(60 + n), later);
   expect(await count()).toBe(11);
 });

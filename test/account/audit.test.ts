@@ -1,52 +1,24 @@
 /** The account's audit, as its object keeps it. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import { type AccountClient, accountOf } from "../../src/account/client.ts";
+import type { AccountClient } from "../../src/account/client.ts";
 import type { AuditAsked, AuditEntry, AuditPlace } from "../../src/shared/audit.ts";
-import type { SessionSummary } from "../../src/shared/summary.ts";
-import { countBilled } from "../support/billed.ts";
-import { FakeClock } from "../support/fake-clock.ts";
+import {
+  accountWith,
+  configure,
+  DAY,
+  id,
+  NOW,
+  newAccount,
+  rows,
+  rowsWritten,
+  sessionSummary,
+  type TestAccount,
+  tables,
+} from "../support/accounts.ts";
+import { useFakeClock } from "../support/fake-clock.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-const NOW = Date.UTC(2026, 10, 20, 9);
-
-let clock: FakeClock;
-beforeEach(() => {
-  clock = new FakeClock(NOW);
-});
-afterEach(() => clock.restore());
-
-let accounts = 0;
-
-interface TestAccount {
-  name: string;
-  client: AccountClient;
-}
-
-/** An account that no other test uses. */
-async function account(variables: Record<string, string> = {}): Promise<TestAccount> {
-  accounts += 1;
-  const name = `acct_audit_${accounts}`;
-  await configure(name, variables);
-  return { name, client: accountOf(env, name) };
-}
-
-const configure = (name: string, variables: Record<string, string>): Promise<void> =>
-  inside(name, (object) => {
-    Object.defineProperty(object, "env", {
-      configurable: true,
-      value: { ...env, ...variables },
-    });
-  });
-
-const inside = <T>(
-  name: string,
-  act: (object: Account, state: DurableObjectState) => T,
-): Promise<T> => runInDurableObject(env.ACCOUNT.getByName(name), act);
-
-const id = (n: number): string => `01J${String(n).padStart(23, "0")}`;
+const clock = useFakeClock(NOW);
 
 const entry = (n: number, more: Partial<AuditEntry> = {}): AuditEntry => ({
   at: NOW + n,
@@ -87,48 +59,19 @@ async function pages({ client }: TestAccount, more: Partial<AuditAsked>) {
   return { found, asked };
 }
 
-const stored = ({ name }: TestAccount): Promise<number[]> =>
-  inside(name, (_, { storage }) =>
-    storage.sql
-      .exec<{ n: number }>("SELECT n FROM audit ORDER BY at, source, n")
-      .toArray()
-      .map(({ n }) => n),
-  );
+const stored = async ({ name }: TestAccount) =>
+  (await rows(name, "SELECT n FROM audit ORDER BY at, source, n")).map(({ n }) => n);
 
-const summary = (seq: number): SessionSummary => ({
-  session: id(1),
-  seq,
-  surface: "cc",
-  title: null,
-  model: "claude-sonnet-5-5",
-  metadata: {},
-  status: "idle",
-  turn_count: 1,
-  usage: {
-    input_tokens: 0,
-    output_tokens: 0,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
-  },
-  cost_usd: 0,
-  max_budget_usd: null,
-  spent_usd: 0,
-  lease: { n: 0, held: false },
-  created_at: NOW,
-  updated_at: NOW + seq,
-});
+const summary = (seq: number) => sessionSummary(1, seq);
 
 test("reading an audit that has nothing creates nothing", async () => {
-  const one = await account();
+  const one = newAccount();
   expect(await one.client.auditPage(ask())).toEqual({ entries: [], next: null });
-  const tables = "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'";
-  expect(await inside(one.name, (_, { storage }) => storage.sql.exec(tables).toArray())).toEqual(
-    [],
-  );
+  expect(await tables(one.name)).toEqual([]);
 });
 
 test("what is told twice, in any order, is there once and as it was told", async () => {
-  const one = await account();
+  const one = newAccount();
   const told = [entry(1), entry(2, { key: null, detail: "now", target: "turn_2" })];
   await one.client.noteAudit(told);
   await one.client.noteAudit(told.toReversed());
@@ -143,21 +86,15 @@ test("what is told twice, in any order, is there once and as it was told", async
 });
 
 test("a report with an entry is one billed row more, and repeated it is none", async () => {
-  const one = await account();
-  const billed = (act: (object: Account) => unknown) =>
-    inside(one.name, (object, state) => {
-      const rows = countBilled(state);
-      act(object);
-      return rows();
-    });
+  const one = newAccount();
   await one.client.report(summary(1), [], [entry(1)]);
   const report = (object: Account) => object.report(summary(2), [], [entry(2)]);
-  expect(await billed(report)).toBe(2);
-  expect(await billed(report)).toBe(0);
+  expect(await rowsWritten(one.name, report)).toBe(2);
+  expect(await rowsWritten(one.name, report)).toBe(0);
 });
 
 test("pages go on where the last one ended, also among entries of one moment", async () => {
-  const one = await account();
+  const one = newAccount();
   const all = Array.from({ length: 25 }, (_, n) => entry(n, { at: NOW + Math.floor(n / 10) }));
   await one.client.noteAudit(all);
   const oldest = await pages(one, { order: "oldest", limit: 4 });
@@ -169,7 +106,7 @@ test("pages go on where the last one ended, also among entries of one moment", a
 });
 
 test("filters hold together, and times are no part of what is found", async () => {
-  const one = await account();
+  const one = newAccount();
   await one.client.noteAudit([
     entry(1, { source: id(1), session: id(1) }),
     entry(2, { source: id(2), session: id(2) }),
@@ -185,7 +122,7 @@ test("filters hold together, and times are no part of what is found", async () =
 });
 
 test("one page looks at a bounded number of entries, and the next goes on", async () => {
-  const one = await account();
+  const one = newAccount();
   await one.client.noteAudit(Array.from({ length: 5_001 }, (_, n) => entry(n)));
   const rare = { order: "oldest" as const, key: "rare" };
   await one.client.noteAudit([entry(6_000, { key: "rare" })]);
@@ -195,7 +132,7 @@ test("one page looks at a bounded number of entries, and the next goes on", asyn
 });
 
 test("what is too old is not shown, not taken, and removed a little at a time", async () => {
-  const one = await account({ AUDIT_DAYS: "2" });
+  const one = await accountWith({ AUDIT_DAYS: "2" });
   await one.client.noteAudit(Array.from({ length: 10 }, (_, n) => entry(n)));
   clock.advance(2 * DAY + 5);
   expect(await counted(one)).toEqual([9, 8, 7, 6, 5]);
@@ -215,7 +152,7 @@ test("what is too old is not shown, not taken, and removed a little at a time", 
 });
 
 test("with no days nothing is kept, and what there was is not shown", async () => {
-  const one = await account();
+  const one = newAccount();
   await one.client.noteAudit([entry(1), entry(2), entry(3)]);
   await configure(one.name, { AUDIT_DAYS: "0" });
   expect(await counted(one)).toEqual([]);

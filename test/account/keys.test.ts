@@ -1,19 +1,8 @@
 /** Managed keys in their account's object, and how many there may be. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import type { Account } from "../../src/account/account.ts";
-import { accountOf } from "../../src/account/client.ts";
 import { MAX_ACCOUNTS, MAX_KEYS } from "../../src/account/key-table.ts";
 import { type ManagedKey, NO_BUDGETS, publicKeyId } from "../../src/shared/keys.ts";
-
-let accounts = 0;
-function newName(): string {
-  accounts += 1;
-  return `acct_keys_${accounts}`;
-}
-
-const id = (n: number): string => `01J${String(n).padStart(23, "0")}`;
+import { id, inside, newAccount, rows, tables } from "../support/accounts.ts";
 
 const key = (n: number, more: Partial<ManagedKey> = {}): ManagedKey => ({
   id: id(n),
@@ -31,7 +20,7 @@ const key = (n: number, more: Partial<ManagedKey> = {}): ManagedKey => ({
 });
 
 test("a call that comes twice makes one key and is answered the same", async () => {
-  const account = accountOf(env, newName());
+  const { client: account } = newAccount();
   const sent = { id: "keys k", hash: "h" };
   const first = await account.createKey(key(1), sent);
   expect(first).toEqual({ kind: "created", key: key(1) });
@@ -45,7 +34,7 @@ test("a call that comes twice makes one key and is answered the same", async () 
 });
 
 test("a change that comes twice is made once, and is answered as made", async () => {
-  const account = accountOf(env, newName());
+  const { client: account } = newAccount();
   await account.createKey(key(1), null);
   const sent = { id: "key 1 k", hash: "h" };
   const change = () => account.updateKey(id(1), { name: "new" }, sent, id(9));
@@ -55,7 +44,7 @@ test("a change that comes twice is made once, and is answered as made", async ()
 });
 
 test("two changes of different budgets at the same time both hold", async () => {
-  const account = accountOf(env, newName());
+  const { client: account } = newAccount();
   await account.createKey(key(1), null);
   await Promise.all([
     account.updateKey(id(1), { budgets: { day: 1 } }, null, id(8)),
@@ -65,13 +54,12 @@ test("two changes of different budgets at the same time both hold", async () => 
 });
 
 test("accounts for which keys were made are remembered once, up to a limit", async () => {
-  const name = newName();
-  const account = accountOf(env, name);
+  const { name, client: account } = newAccount();
   const page = { limit: 1, cursor: null };
   for (const other of ["ben", "ann", "ben"])
     expect(await account.rememberAccount(other)).toBe(true);
   expect((await account.listKeys(page)).accounts).toEqual(["ann", "ben"]);
-  await runInDurableObject(env.ACCOUNT.getByName(name), (object: Account) => {
+  await inside(name, (object) => {
     for (let n = 2; n < MAX_ACCOUNTS; n++) object.rememberAccount(`other-${n}`);
   });
   expect(await account.rememberAccount("one more")).toBe(false);
@@ -79,8 +67,7 @@ test("accounts for which keys were made are remembered once, up to a limit", asy
 });
 
 test("reading and revoking in an account that has nothing creates nothing", async () => {
-  const name = newName();
-  const account = accountOf(env, name);
+  const { name, client: account } = newAccount();
   expect(await account.managedKey(id(1))).toBeNull();
   expect(await account.revokeKey(id(1))).toBeNull();
   expect(await account.updateKey(id(1), { name: "x" }, { id: "k", hash: "h" }, id(2))).toBeNull();
@@ -89,18 +76,12 @@ test("reading and revoking in an account that has nothing creates nothing", asyn
     more: false,
     accounts: [],
   });
-  const tables = await runInDurableObject(env.ACCOUNT.getByName(name), (_, { storage }) =>
-    storage.sql
-      .exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'")
-      .toArray(),
-  );
-  expect(tables).toEqual([]);
+  expect(await tables(name)).toEqual([]);
 });
 
 test("of as many keys as there may be the oldest dead one makes room, and one in use never", async () => {
-  const name = newName();
-  const account = accountOf(env, name);
-  await runInDurableObject(env.ACCOUNT.getByName(name), (object: Account) => {
+  const { name, client: account } = newAccount();
+  await inside(name, (object) => {
     for (let n = 1; n <= MAX_KEYS; n++) object.createKey(key(n), null);
     object.admit(publicKeyId(id(5)), { requests: 1, window_seconds: 1 });
   });
@@ -110,18 +91,14 @@ test("of as many keys as there may be the oldest dead one makes room, and one in
   expect(await account.createKey(key(MAX_KEYS + 1), null)).toMatchObject({ kind: "created" });
   expect(await account.managedKey(id(5))).toBeNull();
   expect(await account.managedKey(id(7))).not.toBeNull();
-  const rates = await runInDurableObject(env.ACCOUNT.getByName(name), (_, { storage }) =>
-    storage.sql.exec("SELECT bucket FROM rate").toArray(),
-  );
-  expect(rates).toEqual([]);
+  expect(await rows(name, "SELECT bucket FROM rate")).toEqual([]);
   expect(await account.createKey(key(MAX_KEYS + 2), null)).toMatchObject({ kind: "created" });
   expect(await account.createKey(key(MAX_KEYS + 3), null)).toEqual({ kind: "full" });
 });
 
 test("a call that found no room is made when it comes again, and then once", async () => {
-  const name = newName();
-  const account = accountOf(env, name);
-  await runInDurableObject(env.ACCOUNT.getByName(name), (object: Account) => {
+  const { name, client: account } = newAccount();
+  await inside(name, (object) => {
     for (let n = 1; n <= MAX_KEYS; n++) object.createKey(key(n), null);
   });
   const sent = { id: "keys k", hash: "h" };

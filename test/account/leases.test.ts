@@ -9,9 +9,8 @@ import {
   positions,
   share,
 } from "../../src/account/leases.ts";
+import { DAY, NOW } from "../support/accounts.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-const NOW = Date.UTC(2026, 10, 20, 9);
 const NONE = { day: null, month: null, total: null };
 
 const usd = fc.integer({ min: 0, max: 1_000_000 }).map((micros) => micros / 1_000);

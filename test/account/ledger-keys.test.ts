@@ -1,97 +1,32 @@
 /** What managed keys have paid and may still pay, as their account's object keeps it. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import { type AccountClient, accountOf } from "../../src/account/client.ts";
+import type { AccountClient } from "../../src/account/client.ts";
 import type { UsageGroup } from "../../src/account/usage.ts";
 import { dayOf, type LedgerEntry } from "../../src/shared/ledger.ts";
-import type { SessionSummary } from "../../src/shared/summary.ts";
-import { FakeClock } from "../support/fake-clock.ts";
+import {
+  accountWith,
+  crash,
+  DAY,
+  id,
+  inside,
+  NOW,
+  newAccount,
+  rows as rowsOf,
+  rowsWritten,
+} from "../support/accounts.ts";
+import { useFakeClock } from "../support/fake-clock.ts";
 import { keyId, keyUlid, makeKey, setBudgets } from "../support/managed-keys.ts";
+import { entry as anyEntry, query as anyQuery, MODEL, summary, TODAY } from "./ledger-support.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-const NOW = Date.UTC(2026, 10, 20, 9);
-const TODAY = dayOf(NOW);
-const MODEL = "claude-sonnet-5-5";
-
-let clock: FakeClock;
-beforeEach(() => {
-  clock = new FakeClock(NOW);
-});
-afterEach(() => clock.restore());
-
-let accounts = 0;
-
-/** An account that no other test uses. */
-async function account(budgets: Record<string, string> = {}) {
-  accounts += 1;
-  const name = `acct_ledger_keys_${accounts}`;
-  await inside(name, (object) => {
-    Object.defineProperty(object, "env", { value: { ...env, ...budgets } });
-  });
-  return { name, client: accountOf(env, name) };
-}
-
-const inside = <T>(name: string, act: (object: Account, sql: SqlStorage) => T): Promise<T> =>
-  runInDurableObject(env.ACCOUNT.getByName(name), (object: Account, state) =>
-    act(object, state.storage.sql),
-  );
-
-const id = (n: number): string => `01J${String(n).padStart(23, "0")}`;
+const clock = useFakeClock(NOW);
 
 /** What one key has paid in `calls` calls of a day, $0.25 each. */
-const entry = (
-  key: number | null,
-  calls: number,
-  more: Partial<LedgerEntry> = {},
-): LedgerEntry => ({
-  day: TODAY,
-  model: MODEL,
-  ...(key === null ? {} : { key: keyId(key) }),
-  seq: calls,
-  calls,
-  turns: calls,
-  usage: {
-    input_tokens: 10 * calls,
-    output_tokens: 20 * calls,
-    cache_creation_input_tokens: 8 * calls,
-    cache_read_input_tokens: 5 * calls,
-  },
-  cost_usd: 0.25 * calls,
-  estimated_usd: 0,
-  unpriced_calls: 0,
-  ...more,
-});
+const entry = (key: number | null, calls: number, more: Partial<LedgerEntry> = {}): LedgerEntry =>
+  anyEntry(calls, { ...(key === null ? {} : { key: keyId(key) }), ...more });
 
-const summary = (n: number, seq: number, more: Partial<SessionSummary> = {}): SessionSummary => ({
-  session: id(n),
-  seq,
-  surface: "cc",
-  title: null,
-  model: MODEL,
-  metadata: {},
-  status: "idle",
-  turn_count: seq,
-  usage: entry(null, seq).usage,
-  cost_usd: 0.25 * seq,
-  max_budget_usd: null,
-  spent_usd: 0.25 * seq,
-  lease: { n: 0, held: false },
-  created_at: NOW,
-  updated_at: NOW + seq,
-  ...more,
-});
-
-const query = (group: UsageGroup, more = {}) => ({
-  group,
-  from: 0,
-  to: TODAY + 10,
-  limit: 20,
-  cursor: null,
-  ...more,
-});
+const query = (group: UsageGroup, more = {}) => anyQuery(group, { to: TODAY + 10, ...more });
 
 /** Calls of each key, of other keys under an empty one. */
 const byKey = async (client: AccountClient): Promise<Record<string, number>> => {
@@ -103,23 +38,6 @@ const spentBy = async (client: AccountClient, key: number) => {
   const standing = await client.keyStanding(keyUlid(key));
   return standing?.budgets.map(({ spent_usd }) => spent_usd);
 };
-
-const rowsWritten = (name: string, act: (object: Account) => unknown): Promise<number> =>
-  inside(name, (object, sql) => {
-    const exec = sql.exec.bind(sql);
-    const cursors: { rowsWritten: number }[] = [];
-    sql.exec = ((text: string, ...bindings: unknown[]) => {
-      const cursor = exec(text, ...bindings);
-      cursors.push(cursor);
-      return cursor;
-    }) as typeof sql.exec;
-    try {
-      act(object);
-    } finally {
-      sql.exec = exec;
-    }
-    return cursors.reduce((sum, one) => sum + one.rowsWritten, 0);
-  });
 
 test("reports in any order, any number of times, late or on another day, count once for each key", {
   timeout: 60_000,
@@ -136,7 +54,7 @@ test("reports in any order, any number of times, late or on another day, count o
   );
   await fc.assert(
     fc.asyncProperty(reports, async (told) => {
-      const { name, client } = await account();
+      const { name, client } = newAccount();
       await makeKey(name, 1);
       await makeKey(name, 2);
       const known = new Map<string, { key: number | null; day: number; calls: number }>();
@@ -174,7 +92,7 @@ test("reports in any order, any number of times, late or on another day, count o
 
 test("what a managed key pays is as many billed rows as what any other pays", async () => {
   for (const key of [null, 1]) {
-    const { name, client } = await account();
+    const { name, client } = newAccount();
     await client.report(summary(1, 1), [entry(key, 1)]);
     const report = (object: Account) => object.report(summary(1, 2), [entry(key, 2)]);
     expect(await rowsWritten(name, report)).toBe(2);
@@ -187,7 +105,7 @@ test("a lease of an account is one billed row when given and one when it comes b
     [undefined, 2],
     [keyId(1), 3],
   ] as const) {
-    const { name, client } = await account({ BUDGET_DAY_USD: "10" });
+    const { name, client } = await accountWith({ BUDGET_DAY_USD: "10" });
     await makeKey(name, 1, { day: 10 });
     await client.report(summary(1, 1), [entry(1, 1)]);
     const asked = { least_usd: 0.1, want_usd: 1, ...(key === undefined ? {} : { key }) };
@@ -200,13 +118,12 @@ test("a lease of an account is one billed row when given and one when it comes b
 });
 
 test("days that are over are summed up for each key, and what comes late is added", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await makeKey(name, 1);
   await client.report(summary(1, 2), [entry(1, 1), entry(2, 2), entry(null, 3)]);
   clock.advance(5 * DAY);
   await client.report(summary(2, 1), [entry(1, 1, { day: TODAY + 5 })]);
-  const closed = (table: string) =>
-    inside(name, (_, sql) => sql.exec(`SELECT day, calls FROM ${table}`).toArray());
+  const closed = (table: string) => rowsOf(name, `SELECT day, calls FROM ${table}`);
   expect(await closed("closed")).toEqual([{ day: TODAY, calls: 6 }]);
   expect(await closed("key_closed")).toEqual([
     { day: TODAY, calls: 1 },
@@ -219,7 +136,7 @@ test("days that are over are summed up for each key, and what comes late is adde
 });
 
 test("groups of one key's usage are its own, and keys are paged", async () => {
-  const { client } = await account();
+  const { client } = newAccount();
   const other = { model: "other" };
   await client.report(summary(1, 1), [entry(1, 1), entry(null, 1), entry(2, 2, other)]);
   await client.report(summary(2, 1), [entry(2, 3)]);
@@ -260,7 +177,7 @@ test("groups of one key's usage are its own, and keys are paged", async () => {
 });
 
 test("deleting a session refunds a key nothing", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await makeKey(name, 1, { total: 1 });
   await client.report(summary(1, 1), [entry(1, 1)]);
   await client.remove(id(1), "01HD", summary(1, 3), [entry(1, 3)]);
@@ -274,7 +191,7 @@ test("deleting a session refunds a key nothing", async () => {
 });
 
 test("a key's budgets count its own spending and leases, and the account's count all", async () => {
-  const { name, client } = await account({ BUDGET_DAY_USD: "10" });
+  const { name, client } = await accountWith({ BUDGET_DAY_USD: "10" });
   await makeKey(name, 1, { day: 2 });
   await makeKey(name, 2, { month: 8 });
   const ask = (n: number, key: number | null, least_usd: number) =>
@@ -301,7 +218,7 @@ test("a key's budgets count its own spending and leases, and the account's count
 });
 
 test("a lease that was given for one key is never taken for another's", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await makeKey(name, 1, { day: 5 });
   await makeKey(name, 2, { day: 5 });
   const asked = { least_usd: 1, want_usd: 1 };
@@ -321,7 +238,7 @@ test("a lease that was given for one key is never taken for another's", async ()
 });
 
 test("a key that was revoked keeps its budget, and one that is not kept any more has none", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await makeKey(name, 1, { day: 1 });
   await client.revokeKey(keyUlid(1));
   const asked = { least_usd: 0.5, want_usd: 0.5 };
@@ -333,15 +250,15 @@ test("a key that was revoked keeps its budget, and one that is not kept any more
 });
 
 test("an account of an older version gets the tables that it lacks, and keeps what it has", async () => {
-  const { name, client } = await account({ BUDGET_DAY_USD: "10" });
+  const { name, client } = await accountWith({ BUDGET_DAY_USD: "10" });
   const asked = { least_usd: 1, want_usd: 1 };
   await client.lease(summary(1, 1), [entry(null, 1)], asked);
-  await inside(name, (_, sql) => {
-    for (const table of ["key_usage", "key_closed", "lease_key"]) sql.exec(`DROP TABLE ${table}`);
+  await inside(name, (_, { storage }) => {
+    for (const table of ["key_usage", "key_closed", "lease_key"]) {
+      storage.sql.exec(`DROP TABLE ${table}`);
+    }
   });
-  await runInDurableObject(env.ACCOUNT.getByName(name), (_, state) =>
-    state.abort("Instance disposed by a test"),
-  ).catch(() => {});
+  await crash(name);
   const { budgets } = await client.usage(query("day"));
   expect(budgets[0]).toMatchObject({ spent_usd: 0.25, leased_usd: 1 });
   await client.report(summary(1, 2), [entry(null, 1), entry(1, 2)]);

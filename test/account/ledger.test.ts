@@ -1,126 +1,31 @@
 /** The account's ledger and its leases, as its object keeps them. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import { type AccountClient, accountOf } from "../../src/account/client.ts";
-import type { UsageGroup } from "../../src/account/usage.ts";
-import { dayOf, type LedgerEntry } from "../../src/shared/ledger.ts";
-import type { SessionSummary } from "../../src/shared/summary.ts";
-import { FakeClock } from "../support/fake-clock.ts";
+import {
+  accountWith,
+  crash,
+  DAY,
+  id,
+  inside,
+  NOW,
+  newAccount,
+  rows as rowsOf,
+  rowsWritten,
+  tables,
+} from "../support/accounts.ts";
+import { useFakeClock } from "../support/fake-clock.ts";
+import { entry, MODEL, query, summary, TODAY } from "./ledger-support.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-const NOW = Date.UTC(2026, 10, 20, 9);
-const TODAY = dayOf(NOW);
-
-let clock: FakeClock;
-beforeEach(() => {
-  clock = new FakeClock(NOW);
-});
-afterEach(() => clock.restore());
-
-let accounts = 0;
-
-interface TestAccount {
-  name: string;
-  client: AccountClient;
-}
-
-/** An account that no other test uses. */
-async function account(budgets: Record<string, string> = {}): Promise<TestAccount> {
-  accounts += 1;
-  const name = `acct_ledger_${accounts}`;
-  await inside(name, (object) => {
-    Object.defineProperty(object, "env", { value: { ...env, ...budgets } });
-  });
-  return { name, client: accountOf(env, name) };
-}
-
-const inside = <T>(name: string, act: (object: Account, sql: SqlStorage) => T): Promise<T> =>
-  runInDurableObject(env.ACCOUNT.getByName(name), (object: Account, state) =>
-    act(object, state.storage.sql),
-  );
-
-const id = (n: number): string => `01J${String(n).padStart(23, "0")}`;
-
-const MODEL = "claude-sonnet-5-5";
-
-/** What a session has spent in `calls` calls of a day, $0.25 each. */
-const entry = (calls: number, more: Partial<LedgerEntry> = {}): LedgerEntry => ({
-  day: TODAY,
-  model: MODEL,
-  seq: calls,
-  calls,
-  turns: calls,
-  usage: {
-    input_tokens: 10 * calls,
-    output_tokens: 20 * calls,
-    cache_creation_input_tokens: 8 * calls,
-    cache_creation_1h_input_tokens: 3 * calls,
-    cache_read_input_tokens: 5 * calls,
-    thinking_tokens: calls,
-    web_search_requests: calls,
-  },
-  cost_usd: 0.25 * calls,
-  estimated_usd: 0,
-  unpriced_calls: 0,
-  ...more,
-});
-
-const summary = (n: number, seq: number, more: Partial<SessionSummary> = {}): SessionSummary => ({
-  session: id(n),
-  seq,
-  surface: "cc",
-  title: null,
-  model: MODEL,
-  metadata: {},
-  status: "idle",
-  turn_count: seq,
-  usage: entry(seq).usage,
-  cost_usd: 0.25 * seq,
-  max_budget_usd: null,
-  spent_usd: 0.25 * seq,
-  lease: { n: 0, held: false },
-  created_at: NOW,
-  updated_at: NOW + seq,
-  ...more,
-});
-
-const query = (group: UsageGroup, more = {}) => ({
-  group,
-  from: 0,
-  to: TODAY,
-  limit: 20,
-  cursor: null,
-  ...more,
-});
-
-const rowsWritten = (name: string, act: (object: Account) => unknown): Promise<number> =>
-  inside(name, (object, sql) => {
-    const exec = sql.exec.bind(sql);
-    const cursors: { rowsWritten: number }[] = [];
-    sql.exec = ((text: string, ...bindings: unknown[]) => {
-      const cursor = exec(text, ...bindings);
-      cursors.push(cursor);
-      return cursor;
-    }) as typeof sql.exec;
-    try {
-      act(object);
-    } finally {
-      sql.exec = exec;
-    }
-    return cursors.reduce((sum, one) => sum + one.rowsWritten, 0);
-  });
+const clock = useFakeClock(NOW);
 
 test("an account that has nothing used nothing, and reading it creates nothing", async () => {
-  const { name, client } = await account({ BUDGET_DAY_USD: "2" });
+  const { name, client } = await accountWith({ BUDGET_DAY_USD: "2" });
   const usage = await client.usage(query("day"));
   expect(usage.rows).toEqual([]);
   expect(usage.totals).toMatchObject({ calls: 0, cost: 0 });
   expect(usage.budgets[0]).toMatchObject({ limit_usd: 2, spent_usd: 0, remaining_usd: 2 });
-  const tables = "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'";
-  expect(await inside(name, (_, sql) => sql.exec(tables).toArray())).toEqual([]);
+  expect(await tables(name)).toEqual([]);
 });
 
 test("reports in any order, any number of times, lost or late, count each call once", async () => {
@@ -130,7 +35,7 @@ test("reports in any order, any number of times, lost or late, count each call o
   );
   await fc.assert(
     fc.asyncProperty(reports, async (told) => {
-      const { client } = await account();
+      const { client } = newAccount();
       const known = new Map<number, number>();
       for (const { n, calls } of told) {
         await client.report(summary(n, calls), [entry(calls)]);
@@ -149,7 +54,7 @@ test("reports in any order, any number of times, lost or late, count each call o
 });
 
 test("a turn's report is two billed rows, and a repeated one none", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await client.report(summary(1, 1), [entry(1)]);
   const report = (object: Account) => object.report(summary(1, 2), [entry(2)]);
   expect(await rowsWritten(name, report)).toBe(2);
@@ -157,13 +62,12 @@ test("a turn's report is two billed rows, and a repeated one none", async () => 
 });
 
 test("days that are over are added up once, and what is reported of them late is added", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await client.report(summary(1, 1), [entry(1)]);
   await client.report(summary(2, 2), [entry(2)]);
   clock.advance(5 * DAY);
   await client.report(summary(3, 1), [entry(1, { day: TODAY + 5 })]);
-  const closed = () =>
-    inside(name, (_, sql) => sql.exec("SELECT day, calls, cost FROM closed").toArray());
+  const closed = () => rowsOf(name, "SELECT day, calls, cost FROM closed");
   expect(await closed()).toEqual([{ day: TODAY, calls: 3, cost: 0.75 }]);
   // Late, and again.
   await client.report(summary(1, 3), [entry(3)]);
@@ -181,7 +85,7 @@ test("days that are over are added up once, and what is reported of them late is
 });
 
 test("deleting a session refunds nothing, and its last figures are counted", async () => {
-  const { client } = await account({ CLAUDE_MAX_COST_PER_USER: "5" });
+  const { client } = await accountWith({ CLAUDE_MAX_COST_PER_USER: "5" });
   await client.report(summary(1, 1), [entry(1)]);
   await client.remove(id(1), "01HD", summary(1, 3), [entry(3)]);
   await client.remove(id(1), "01HD", summary(1, 3), [entry(3)]);
@@ -195,7 +99,7 @@ test("deleting a session refunds nothing, and its last figures are counted", asy
 });
 
 test("groups are paged, and their totals are those of the period", async () => {
-  const { client } = await account();
+  const { client } = newAccount();
   for (const n of [1, 2, 3]) {
     const day = TODAY - n;
     await client.report(summary(n, 1), [
@@ -228,7 +132,7 @@ test("groups are paged, and their totals are those of the period", async () => {
 const ASKED = { least_usd: 0.1, want_usd: 1 };
 
 test("a question that is asked again gets the same lease, and a late one gets none", async () => {
-  const { client } = await account({ BUDGET_DAY_USD: "10" });
+  const { client } = await accountWith({ BUDGET_DAY_USD: "10" });
   const first = summary(1, 1);
   const lease = await client.lease(first, [entry(1)], ASKED);
   expect(lease).toMatchObject({ kind: "granted", n: 1, ceiling_usd: 1.25 });
@@ -247,7 +151,7 @@ test("a question that is asked again gets the same lease, and a late one gets no
 });
 
 test("what a session gives back is free again, and a late word of that frees nothing newer", async () => {
-  const { client } = await account({ BUDGET_DAY_USD: "4" });
+  const { client } = await accountWith({ BUDGET_DAY_USD: "4" });
   const leased = async () => (await client.usage(query("day"))).budgets[0]?.leased_usd;
   await client.lease(summary(1, 1), [entry(1)], ASKED);
   expect(await leased()).toBeCloseTo(0.9375, 9);
@@ -262,7 +166,7 @@ test("what a session gives back is free again, and a late word of that frees not
 });
 
 test("a session that died with a lease counts as having spent it, until it says otherwise", async () => {
-  const { client } = await account({ BUDGET_DAY_USD: "4", CLAUDE_MAX_COST_PER_USER: "4" });
+  const { client } = await accountWith({ BUDGET_DAY_USD: "4", CLAUDE_MAX_COST_PER_USER: "4" });
   const standing = async (name: string) =>
     (await client.usage(query("day", { to: TODAY + 9 }))).budgets.find((one) => one.name === name);
   const granted = await client.lease(summary(1, 0), [], { least_usd: 4, want_usd: 4 });
@@ -278,7 +182,7 @@ test("a session that died with a lease counts as having spent it, until it says 
 });
 
 test("a deleted session holds no lease, and gets none", async () => {
-  const { client } = await account({ BUDGET_DAY_USD: "4" });
+  const { client } = await accountWith({ BUDGET_DAY_USD: "4" });
   await client.lease(summary(1, 1), [entry(1)], ASKED);
   await client.remove(id(1), "01HD", summary(1, 2), [entry(2)]);
   expect((await client.usage(query("day"))).budgets[0]).toMatchObject({
@@ -289,14 +193,14 @@ test("a deleted session holds no lease, and gets none", async () => {
 });
 
 test("an account of an older version gets the tables that it lacks", async () => {
-  const { name, client } = await account();
+  const { name, client } = newAccount();
   await client.report(summary(1, 1), [entry(1)]);
-  await inside(name, (_, sql) => {
-    for (const table of ["usage", "closed", "lease"]) sql.exec(`DROP TABLE ${table}`);
+  await inside(name, (_, { storage }) => {
+    for (const table of ["usage", "closed", "lease"]) {
+      storage.sql.exec(`DROP TABLE ${table}`);
+    }
   });
-  await runInDurableObject(env.ACCOUNT.getByName(name), (_, state) =>
-    state.abort("Instance disposed by a test"),
-  ).catch(() => {});
+  await crash(name);
   expect((await client.usage(query("day"))).rows).toEqual([]);
   await client.report(summary(1, 1), [entry(1)]);
   expect((await client.usage(query("day"))).totals.calls).toBe(1);

@@ -1,11 +1,8 @@
 /** The sliding window of a key's rate limit. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import type { Account } from "../../src/account/account.ts";
-import { accountOf } from "../../src/account/client.ts";
 import { slide } from "../../src/account/rate-table.ts";
+import { crash, inside, newAccount, rowsWritten } from "../support/accounts.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 let clock: FakeClock | undefined;
@@ -76,17 +73,15 @@ test("after a clock that was ahead nothing waits for longer than a window", () =
   expect(slide(times, limit, 1_060_000).admitted).toBe(true);
 });
 
-const ACCOUNT = "acct_rate";
 const limit = { requests: 3, window_seconds: 60 };
 
 test("the window survives the object, and a request costs one row", async () => {
   clock = new FakeClock();
-  const account = accountOf(env, ACCOUNT);
+  const { name, client: account } = newAccount();
   for (const remaining of [2, 1, 0]) {
     expect(await account.admit("a", limit)).toMatchObject({ admitted: true, remaining });
     clock.advance(1000);
-    const object = env.ACCOUNT.getByName(ACCOUNT);
-    await runInDurableObject(object, (_, state) => state.abort("crash")).catch(() => {});
+    await crash(name);
   }
   expect(await account.admit("a", limit)).toEqual({
     admitted: false,
@@ -94,28 +89,8 @@ test("the window survives the object, and a request costs one row", async () => 
     reset_ms: 57_000,
   });
   expect(await account.admit("b", limit)).toMatchObject({ admitted: true, remaining: 2 });
-  const [written, alarm] = await runInDurableObject(
-    env.ACCOUNT.getByName(ACCOUNT),
-    async (object: Account, { storage }) => {
-      const exec = storage.sql.exec.bind(storage.sql);
-      const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-      storage.sql.exec = ((query: string, ...bindings: unknown[]) => {
-        const cursor = exec(query, ...bindings);
-        cursors.push(cursor);
-        return cursor;
-      }) as typeof storage.sql.exec;
-      const rows = (bucket: string): number => {
-        cursors.length = 0;
-        object.admit(bucket, limit);
-        return cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
-      };
-      try {
-        return [[rows("a"), rows("b"), rows("c")], await storage.getAlarm()] as const;
-      } finally {
-        storage.sql.exec = exec;
-      }
-    },
-  );
-  expect(written).toEqual([0, 1, 1]);
+  const written = (bucket: string) => rowsWritten(name, (object) => object.admit(bucket, limit));
+  expect([await written("a"), await written("b"), await written("c")]).toEqual([0, 1, 1]);
+  const alarm = await inside(name, (_, { storage }) => storage.getAlarm());
   expect(alarm).toBeNull();
 });

@@ -1,64 +1,35 @@
 /** An account's index of sessions: what is looked for in it, names, and how many there may be. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { encodeTime } from "ulid";
 import { expect, test } from "vitest";
-import type { Account } from "../../src/account/account.ts";
-import { type AccountClient, accountOf } from "../../src/account/client.ts";
+import type { AccountClient } from "../../src/account/client.ts";
 import type { ListAsked } from "../../src/account/session-filter.ts";
 import type { SessionSummary } from "../../src/shared/summary.ts";
+import {
+  accountWith,
+  inside,
+  NOW,
+  newAccount,
+  rows,
+  rowsRead,
+  sessionSummary,
+} from "../support/accounts.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
 
 const MINUTE = 60_000;
-const NOW = Date.UTC(2026, 10, 20, 9);
-
-let accounts = 0;
-
-/** An account that no other test uses. */
-function account(): { name: string; client: AccountClient } {
-  accounts += 1;
-  const name = `acct_index_${accounts}`;
-  return { name, client: accountOf(env, name) };
-}
-
-/** Runs `act` inside the account's object; `most` is its limit on sessions. */
-const inside = <T>(name: string, act: (object: Account, sql: SqlStorage) => T, most?: number) =>
-  runInDurableObject(env.ACCOUNT.getByName(name), (object: Account, state) => {
-    if (most !== undefined) {
-      const value = { ...env, MAX_SESSIONS_PER_USER: String(most) };
-      Object.defineProperty(object, "env", { value, configurable: true });
-    }
-    return act(object, state.storage.sql);
-  });
 
 /** The id of a session that was made at this time. */
 const idAt = (at: number, n = 0): string => encodeTime(at) + String(n).padStart(16, "0");
 
-const summary = (n: number, more: Partial<SessionSummary> = {}): SessionSummary => ({
-  session: idAt(NOW + n, n),
-  seq: 1,
-  surface: "cc",
-  name: null,
-  title: null,
-  first_message: null,
-  model: "claude-sonnet-5-5",
-  metadata: {},
-  status: "idle",
-  turn_count: 0,
-  usage: {
-    input_tokens: 0,
-    output_tokens: 0,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
-  },
-  cost_usd: 0,
-  max_budget_usd: null,
-  spent_usd: 0,
-  lease: { n: 0, held: false },
-  created_at: NOW + n,
-  updated_at: NOW + n,
-  ...more,
-});
+const summary = (n: number, more: Partial<SessionSummary> = {}) =>
+  sessionSummary(n, 1, {
+    session: idAt(NOW + n, n),
+    name: null,
+    first_message: null,
+    turn_count: 0,
+    created_at: NOW + n,
+    updated_at: NOW + n,
+    ...more,
+  });
 
 /** The numbers of all sessions that are found, over all pages. */
 async function found(client: AccountClient, asked: Partial<ListAsked>): Promise<number[]> {
@@ -77,7 +48,7 @@ async function found(client: AccountClient, asked: Partial<ListAsked>): Promise<
 }
 
 test("a list is filtered by each field, and by all that are given together", async () => {
-  const { client } = account();
+  const { client } = newAccount();
   await client.report(summary(1, { status: "running", title: "Trip to Łódź" }));
   await client.report(
     summary(2, { model: "claude-opus-4-6", first_message: "plan a TRIP (soon)" }),
@@ -102,7 +73,7 @@ test("a list is filtered by each field, and by all that are given together", asy
 });
 
 test("times of creation are compared to the millisecond, whatever the ids say", async () => {
-  const { client } = account();
+  const { client } = newAccount();
   // Made under an id that was reserved before, and by an object whose clock is behind.
   const late = summary(1, { session: idAt(NOW - 23 * 60 * MINUTE, 1), created_at: NOW });
   const early = summary(2, { session: idAt(NOW + 50_000, 2), created_at: NOW + 1 });
@@ -121,10 +92,10 @@ test("times of creation are compared to the millisecond, whatever the ids say", 
 });
 
 test("one page looks at a bounded part of the index, by rows and by size, and goes on from there", async () => {
-  const { name, client } = account();
+  const { name, client } = newAccount();
   await client.report(summary(0, { title: "needle" }));
   const fill = (from: number, to: number, body: string) =>
-    inside(name, (_, sql) => {
+    inside(name, (_, { storage: { sql } }) => {
       for (let n = from; n <= to; n++) {
         sql.exec("INSERT INTO session (id, seq, summary) VALUES (?, 1, ?)", idAt(NOW + n, n), body);
       }
@@ -134,20 +105,12 @@ test("one page looks at a bounded part of the index, by rows and by size, and go
   const pages: [found: number, read: number][] = [];
   let cursor: string | null = null;
   do {
-    const [page, read] = await inside(name, (object, sql) => {
-      const exec = sql.exec.bind(sql);
-      const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-      sql.exec = ((query: string, ...values: unknown[]) => {
-        const one = exec(query, ...values);
-        cursors.push(one);
-        return one;
-      }) as typeof sql.exec;
-      const page = object.list({ ...asked, cursor });
-      sql.exec = exec;
-      return [page, cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0)] as const;
-    });
-    pages.push([page.sessions.length, read]);
-    cursor = page.next_cursor;
+    const at = cursor;
+    const { answer, read } = await rowsRead(name, (object) =>
+      object.list({ ...asked, cursor: at }),
+    );
+    pages.push([answer.sessions.length, read]);
+    cursor = answer.next_cursor;
   } while (cursor !== null);
   expect(pages.map(([count]) => count)).toEqual([0, 0, 1]);
   for (const [, read] of pages) expect(read).toBeLessThanOrEqual(5_002);
@@ -160,7 +123,7 @@ test("one page looks at a bounded part of the index, by rows and by size, and go
 });
 
 test("a name belongs to one session, which is found by it, until that is deleted", async () => {
-  const { client } = account();
+  const { client } = newAccount();
   expect(await client.admitSession(summary(1, { name: "home" }))).toEqual({ kind: "admitted" });
   const refused = { kind: "refused", code: "name_taken" };
   expect(await client.admitSession(summary(2, { name: "home" }))).toEqual(refused);
@@ -178,7 +141,7 @@ test("a name belongs to one session, which is found by it, until that is deleted
 });
 
 test("of creations with one name at once one wins, and asked again each is answered the same", async () => {
-  const { client } = account();
+  const { client } = newAccount();
   const ask = () =>
     Promise.all([1, 2, 3].map((n) => client.admitSession(summary(n, { name: "one" }))));
   const first = await ask();
@@ -190,7 +153,7 @@ test("of creations with one name at once one wins, and asked again each is answe
 test("a claim keeps a name for ten minutes, unless the session takes it", async () => {
   const time = new FakeClock(FAR_FUTURE);
   try {
-    const { client } = account();
+    const { client } = newAccount();
     for (const n of [1, 2]) await client.report(summary(n));
     const claim = async (n: number) => (await client.claimName(summary(n).session, "x")).kind;
     expect(await claim(9)).toBe("unknown");
@@ -212,7 +175,7 @@ test("a claim keeps a name for ten minutes, unless the session takes it", async 
 });
 
 test("a session that takes a name which another one has meanwhile is told that it has none", async () => {
-  const { client } = account();
+  const { client } = newAccount();
   await client.admitSession(summary(1, { name: "x" }));
   await client.report(summary(2));
   const told = await client.report(summary(2, { seq: 2, name: "x" }));
@@ -227,25 +190,24 @@ test("a session that takes a name which another one has meanwhile is told that i
 test("lapsed claims are removed by later ones", async () => {
   const time = new FakeClock(FAR_FUTURE);
   try {
-    const { name, client } = account();
+    const { name, client } = newAccount();
     await client.report(summary(1));
     for (let n = 0; n < 20; n++) await client.claimName(summary(1).session, `name ${n}`);
-    const count = () =>
-      inside(name, (_, sql) => sql.exec<{ n: number }>("SELECT count(*) AS n FROM claim").one().n);
-    expect(await count()).toBe(20);
+    const claims = () => rows(name, "SELECT name FROM claim");
+    expect(await claims()).toHaveLength(20);
     time.advance(10 * MINUTE);
     for (let n = 0; n < 3; n++) await client.claimName(summary(1).session, `other ${n}`);
-    expect(await count()).toBe(3);
+    expect(await claims()).toHaveLength(3);
   } finally {
     time.restore();
   }
 });
 
 test("an account takes so many sessions and no more, also at once; those it has stay", async () => {
-  const { name, client } = account();
+  const { name, client } = await accountWith({ MAX_SESSIONS_PER_USER: "3" });
   await client.report(summary(0));
   const admit = (...ns: number[]) =>
-    inside(name, (object) => Promise.all(ns.map(async (n) => object.admitSession(summary(n)))), 3);
+    inside(name, (object) => Promise.all(ns.map(async (n) => object.admitSession(summary(n)))));
   const refused = { kind: "refused", code: "session_limit" };
   const there = { kind: "admitted" };
   expect(await admit(1, 2, 3, 4)).toEqual([there, there, refused, refused]);

@@ -1,5 +1,6 @@
 /** Upstreams for tests of the client, and what comes out of them. */
-import { openStream, type Upstream } from "../../src/model/client.ts";
+import type { Upstream } from "../../src/model/api-client.ts";
+import { openStream } from "../../src/model/client.ts";
 import type { MessageAccumulator, StreamEvent } from "../../src/model/message.ts";
 import { buildRequest, type ModelRequest } from "../../src/model/request.ts";
 import { encodeRequest } from "../../src/model/request-body.ts";

@@ -1,14 +1,15 @@
 /** What a session tells the audit of its account: each act once, whatever happens on the way. */
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { accountOf } from "../../src/account/client.ts";
 import { sessionStub } from "../../src/session/calls.ts";
 import type { Command } from "../../src/session/commands.ts";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
 import type { AuditEntry } from "../../src/shared/audit.ts";
 import { compaction, text, toolUse } from "../../src/standin/replies.ts";
-import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
+import { newAccountName } from "../support/accounts.ts";
+import { useFakeClock } from "../support/fake-clock.ts";
 import {
   held,
   reached,
@@ -20,21 +21,8 @@ import {
 
 const sessions = useSessions();
 
-let clock: FakeClock;
-beforeEach(() => {
-  clock = new FakeClock(FAR_FUTURE);
-});
-afterEach(() => {
-  onFaultPoint(null);
-  clock.restore();
-});
-
-let accounts = 0;
-
-const newAccount = (): string => {
-  accounts += 1;
-  return `acct_told_${accounts}_${ulid()}`;
-};
+const clock = useFakeClock();
+afterEach(() => onFaultPoint(null));
 
 async function audit({ account }: Pick<TestSession, "account">): Promise<AuditEntry[]> {
   const asked = { order: "oldest" as const, limit: 2_000, cursor: null };
@@ -71,7 +59,7 @@ const message = (words: string, on_busy: "queue" | "interrupt" = "queue"): Comma
 });
 
 test("every act that leaves a row has one entry with the key that did it", async () => {
-  const session = await sessions.create({ account: newAccount(), tools: toolset("read") });
+  const session = await sessions.create({ account: newAccountName(), tools: toolset("read") });
   const answer = held({ block: 0, delta: 1 }, [text("one", { deltas: ["o", "ne"] })]);
   sessions.script([toolUse("read", { path: "a" }), toolUse("read", { path: "b" })], answer.reply);
   const summary = held(2, [compaction("One.")]);
@@ -118,7 +106,7 @@ test("every act that leaves a row has one entry with the key that did it", async
 });
 
 test("a creation says whose it is, also one that the account was asked for", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   for (const more of [{}, { name: "n" }]) {
     const stub = sessionStub(env, account, ulid());
     const config = {
@@ -138,7 +126,7 @@ test("a creation says whose it is, also one that the account was asked for", asy
 });
 
 test("an object that dies before its report tells after the alarm, and once", async () => {
-  const session = await sessions.create({ account: newAccount() });
+  const session = await sessions.create({ account: newAccountName() });
   await cutOff(session);
   sessions.script(text("one"));
   await session.turn("one");
@@ -159,7 +147,7 @@ test("an object that dies before its report tells after the alarm, and once", as
 });
 
 test.each(["report", "reported"] as const)("one that dies at %s tells once", async (point) => {
-  const session = await sessions.create({ account: newAccount() });
+  const session = await sessions.create({ account: newAccountName() });
   await cutOff(session);
   await post(session, { kind: "update", config: { title: "T" } }, "first");
   await session.crash();
@@ -197,7 +185,7 @@ const change = (session: TestSession, times: number): Promise<void> =>
 const numbers = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
 
 test("many rows are told in several reports", async () => {
-  const session = await sessions.create({ account: newAccount() });
+  const session = await sessions.create({ account: newAccountName() });
   await cutOff(session);
   await change(session, 450);
   await session.crash();
@@ -212,7 +200,7 @@ test("many rows are told in several reports", async () => {
 });
 
 test("a deletion tells all that is owed, also more than is kept in memory", async () => {
-  const session = await sessions.create({ account: newAccount() });
+  const session = await sessions.create({ account: newAccountName() });
   await cutOff(session);
   await change(session, 1_050);
   await session.inside((_, object) => {
@@ -223,7 +211,7 @@ test("a deletion tells all that is owed, also more than is kept in memory", asyn
 });
 
 test("with a budget the question for a lease tells, too", async () => {
-  const session = await sessions.create({ account: newAccount() });
+  const session = await sessions.create({ account: newAccountName() });
   const { reply } = held({ block: 0, delta: 1 }, [text("one", { deltas: ["o", "ne"] })]);
   sessions.script(reply);
   await session.inside((_, object) => {

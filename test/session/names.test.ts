@@ -2,7 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { accountOf } from "../../src/account/client.ts";
 import { type SessionStub, sessionStub } from "../../src/session/calls.ts";
 import type { Submission } from "../../src/session/commands.ts";
@@ -10,7 +10,8 @@ import { onFaultPoint } from "../../src/session/fault-points.ts";
 import type { Session } from "../../src/session/session.ts";
 import { PIECE_UNITS } from "../../src/shared/long-text.ts";
 import { text } from "../../src/standin/replies.ts";
-import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
+import { newAccountName } from "../support/accounts.ts";
+import { useFakeClock } from "../support/fake-clock.ts";
 import {
   held,
   reached,
@@ -22,17 +23,8 @@ import {
 
 const sessions = useSessions();
 
-let clock: FakeClock;
-beforeEach(() => {
-  clock = new FakeClock(FAR_FUTURE);
-});
-afterEach(() => {
-  onFaultPoint(null);
-  clock.restore();
-});
-
-let accounts = 0;
-const newAccount = (): string => `acct_names_${++accounts}`;
+const clock = useFakeClock();
+afterEach(() => onFaultPoint(null));
 
 const CONFIG = {
   model: "claude-sonnet-5-5",
@@ -103,7 +95,7 @@ const rename = (session: TestSession, name: string | null, key?: { id: string; h
   session.submit({ kind: "update", config: { name } }, key ? { key } : {});
 
 test("of two sessions that are made with one name at once, one is there", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const made = [toMake(account), toMake(account)];
   const answers = await Promise.all(made.map(({ create }) => create("one")));
   expect(answers.map(({ ok }) => ok).toSorted()).toEqual([false, true]);
@@ -125,7 +117,7 @@ test("of two sessions that are made with one name at once, one is there", async 
 test.each(["report", "reported"] as const)(
   "a creation that dies at %s holds no name for ever",
   async (point) => {
-    const account = newAccount();
+    const account = newAccountName();
     const one = toMake(account);
     const other = toMake(account);
     await one.inside(() => {});
@@ -159,7 +151,7 @@ test.each(["report", "reported"] as const)(
 );
 
 test("without its account no session with a name is made, one without a name is", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const one = toMake(account);
   const plain = toMake(account);
   await one.inside((_, session) => withEnv(session, UNREACHABLE));
@@ -171,7 +163,7 @@ test("without its account no session with a name is made, one without a name is"
 });
 
 test("a limit on sessions holds for creations at once, and asks the account no more often", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   await accountOf(env, account).claimName("01HX", "nobody");
   await runInDurableObject(env.ACCOUNT.getByName(account), (object) => {
     const value = { ...env, MAX_SESSIONS_PER_USER: "2" };
@@ -207,7 +199,7 @@ test("a limit on sessions holds for creations at once, and asks the account no m
 });
 
 test("a session is named, named anew and has its name taken away", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
   expect(refusalOf(await rename(session, "a"))).toBeNull();
@@ -226,7 +218,7 @@ test("a session is named, named anew and has its name taken away", async () => {
 });
 
 test("a new name is found, and the old one free, once the change is answered, also while a turn runs", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   await rename(session, "a");
   const { reply, gate } = held({ block: 0, delta: 1 }, [text("Hello there")]);
@@ -241,7 +233,7 @@ test("a new name is found, and the old one free, once the change is answered, al
 });
 
 test("two sessions that take one name at once: one has it", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const both = [await sessions.create({ account }), await sessions.create({ account })];
   const answers = await Promise.all(both.map((session) => rename(session, "x")));
   expect(answers.map(refusalOf).toSorted()).toEqual(["name_taken", null]);
@@ -254,7 +246,7 @@ test("two sessions that take one name at once: one has it", async () => {
 });
 
 test("a change of name that is sent again under its key answers the same, whose ever the name is", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
   const key = { id: "session k", hash: "h" };
@@ -269,7 +261,7 @@ test("a change of name that is sent again under its key answers the same, whose 
 });
 
 test("a session that dies with a claimed name goes on, and takes it later", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
   // As it is when it died after the account had answered.
@@ -281,7 +273,7 @@ test("a session that dies with a claimed name goes on, and takes it later", asyn
 });
 
 test("a session whose name went to another one while it could not report has none", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
   await session.inside((_, object) => withEnv(object, UNREACHABLE_BUT_FOR_NAMES));
@@ -299,7 +291,7 @@ test("a session whose name went to another one while it could not report has non
 });
 
 test("a session that is deleted while it is told so is deleted all the same", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   const other = await sessions.create({ account });
   const instance = await session.inside((_, object) => {
@@ -324,7 +316,7 @@ test("a session that is deleted while it is told so is deleted all the same", as
 });
 
 test("name and first message reach the account, also what it did not hear before a crash", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   await rename(session, "x");
   await session.inside((_, object) => withEnv(object, UNREACHABLE));
@@ -348,7 +340,7 @@ test("name and first message reach the account, also what it did not hear before
 });
 
 test("the beginning of a long message is found wherever it stands in that", async () => {
-  const account = newAccount();
+  const account = newAccountName();
   const session = await sessions.create({ account });
   sessions.script(text("one"));
   await session.inside((_, object) => withEnv(object, UNREACHABLE));

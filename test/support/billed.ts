@@ -1,10 +1,10 @@
-/** Counts what an object writes and is billed for: rows, and each `setAlarm` as one. */
-export function countBilled({ storage }: DurableObjectState): () => number {
-  const { sql } = storage;
+/**
+ * All statements that run from now on. A cursor knows its rows for good when it has been read, so
+ * they are summed up at the end.
+ */
+export function watchCursors(sql: SqlStorage): { rowsRead: number; rowsWritten: number }[] {
   const exec = sql.exec.bind(sql);
-  const setAlarm = storage.setAlarm.bind(storage);
-  const cursors: { rowsWritten: number }[] = [];
-  let alarms = 0;
+  const cursors: { rowsRead: number; rowsWritten: number }[] = [];
   Object.defineProperty(sql, "exec", {
     configurable: true,
     value: (query: string, ...values: SqlStorageValue[]) => {
@@ -13,6 +13,14 @@ export function countBilled({ storage }: DurableObjectState): () => number {
       return cursor;
     },
   });
+  return cursors;
+}
+
+/** Counts what an object writes and is billed for: rows, and each `setAlarm` as one. */
+export function countBilled({ storage }: DurableObjectState): () => number {
+  const cursors = watchCursors(storage.sql);
+  const setAlarm = storage.setAlarm.bind(storage);
+  let alarms = 0;
   Object.defineProperty(storage, "setAlarm", {
     configurable: true,
     value: (...values: Parameters<typeof setAlarm>) => {
@@ -20,6 +28,5 @@ export function countBilled({ storage }: DurableObjectState): () => number {
       return setAlarm(...values);
     },
   });
-  // A cursor knows its rows for good when it has been read, so they are summed up at the end.
   return () => alarms + cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
 }

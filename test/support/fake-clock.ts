@@ -1,3 +1,4 @@
+import { afterEach, beforeEach } from "vitest";
 import { clock } from "../../src/shared/clock.ts";
 
 const real = { ...clock };
@@ -9,13 +10,20 @@ const real = { ...clock };
  * far future, where none fires by itself.
  */
 export class FakeClock {
-  #now: number;
+  #now = 0;
   #timers = new Set<{ at: number; run: () => void }>();
   #read = Promise.withResolvers<void>();
   #waiting = new Set<{ ms: number; resolve: () => void }>();
 
   constructor(now = 1_000_000) {
+    this.start(now);
+  }
+
+  /** Begins anew at this time: nothing waits and no timer is armed. */
+  start(now: number): void {
     this.#now = now;
+    this.#timers.clear();
+    this.#waiting.clear();
     clock.now = () => {
       this.#read.resolve();
       return this.#now;
@@ -76,3 +84,12 @@ export class FakeClock {
 
 /** Far enough ahead that no alarm of a test fires by itself. */
 export const FAR_FUTURE = Date.UTC(2099, 0, 1);
+
+/** Time for all tests of a file; each of them begins at `now`. */
+export function useFakeClock(now = FAR_FUTURE): FakeClock {
+  const time = new FakeClock(now);
+  time.restore();
+  beforeEach(() => time.start(now));
+  afterEach(() => time.restore());
+  return time;
+}

@@ -4,6 +4,7 @@
  */
 import type { FrameBody, StreamEncoder } from "../../http/frames.ts";
 import type { InlineEncoder } from "../../http/run.ts";
+import { RETRY_CODES } from "../../model/retry.ts";
 import type { Accepted } from "../../session/commands.ts";
 import type { ContentBlock, JsonObject, MediaSource } from "../../shared/content.ts";
 import { parseCursor } from "../../shared/cursor.ts";
@@ -30,17 +31,10 @@ export interface EventObject {
 }
 
 /** Codes of failures that are gone when the same request is sent again later. */
-const RETRYABLE = new Set([
-  "rate_limited",
-  "overloaded",
-  "upstream_error",
-  "connection_failed",
-  "stream_cut",
-  "stalled",
-  "malformed_stream",
+const RETRYABLE: ReadonlySet<string> = new Set([
+  ...RETRY_CODES,
   "internal_error",
   "budget_unavailable",
-  "own_key_unavailable",
 ]);
 
 const isoTime = (at: number): string => new Date(at).toISOString();
