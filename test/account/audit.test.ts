@@ -10,8 +10,8 @@ import {
   id,
   NOW,
   newAccount,
-  rows,
   rowsWritten,
+  select,
   sessionSummary,
   type TestAccount,
   tables,
@@ -60,7 +60,7 @@ async function pages({ client }: TestAccount, more: Partial<AuditAsked>) {
 }
 
 const stored = async ({ name }: TestAccount) =>
-  (await rows(name, "SELECT n FROM audit ORDER BY at, source, n")).map(({ n }) => n);
+  (await select(name, "SELECT n FROM audit ORDER BY at, source, n")).map(({ n }) => n);
 
 const summary = (seq: number) => sessionSummary(1, seq);
 

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { MAX_ACCOUNTS, MAX_KEYS } from "../../src/account/key-table.ts";
 import { type ManagedKey, NO_BUDGETS, publicKeyId } from "../../src/shared/keys.ts";
-import { id, inside, newAccount, rows, tables } from "../support/accounts.ts";
+import { id, inside, newAccount, select, tables } from "../support/accounts.ts";
 
 const key = (n: number, more: Partial<ManagedKey> = {}): ManagedKey => ({
   id: id(n),
@@ -91,7 +91,7 @@ test("of as many keys as there may be the oldest dead one makes room, and one in
   expect(await account.createKey(key(MAX_KEYS + 1), null)).toMatchObject({ kind: "created" });
   expect(await account.managedKey(id(5))).toBeNull();
   expect(await account.managedKey(id(7))).not.toBeNull();
-  expect(await rows(name, "SELECT bucket FROM rate")).toEqual([]);
+  expect(await select(name, "SELECT bucket FROM rate")).toEqual([]);
   expect(await account.createKey(key(MAX_KEYS + 2), null)).toMatchObject({ kind: "created" });
   expect(await account.createKey(key(MAX_KEYS + 3), null)).toEqual({ kind: "full" });
 });

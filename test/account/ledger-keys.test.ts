@@ -13,8 +13,8 @@ import {
   inside,
   NOW,
   newAccount,
-  rows as rowsOf,
   rowsWritten,
+  select,
 } from "../support/accounts.ts";
 import { useFakeClock } from "../support/fake-clock.ts";
 import { keyId, keyUlid, makeKey, setBudgets } from "../support/managed-keys.ts";
@@ -123,7 +123,7 @@ test("days that are over are summed up for each key, and what comes late is adde
   await client.report(summary(1, 2), [entry(1, 1), entry(2, 2), entry(null, 3)]);
   clock.advance(5 * DAY);
   await client.report(summary(2, 1), [entry(1, 1, { day: TODAY + 5 })]);
-  const closed = (table: string) => rowsOf(name, `SELECT day, calls FROM ${table}`);
+  const closed = (table: string) => select(name, `SELECT day, calls FROM ${table}`);
   expect(await closed("closed")).toEqual([{ day: TODAY, calls: 6 }]);
   expect(await closed("key_closed")).toEqual([
     { day: TODAY, calls: 1 },

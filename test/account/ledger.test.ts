@@ -10,8 +10,8 @@ import {
   inside,
   NOW,
   newAccount,
-  rows as rowsOf,
   rowsWritten,
+  select,
   tables,
 } from "../support/accounts.ts";
 import { useFakeClock } from "../support/fake-clock.ts";
@@ -67,7 +67,7 @@ test("days that are over are added up once, and what is reported of them late is
   await client.report(summary(2, 2), [entry(2)]);
   clock.advance(5 * DAY);
   await client.report(summary(3, 1), [entry(1, { day: TODAY + 5 })]);
-  const closed = () => rowsOf(name, "SELECT day, calls, cost FROM closed");
+  const closed = () => select(name, "SELECT day, calls, cost FROM closed");
   expect(await closed()).toEqual([{ day: TODAY, calls: 3, cost: 0.75 }]);
   // Late, and again.
   await client.report(summary(1, 3), [entry(3)]);

@@ -9,8 +9,8 @@ import {
   inside,
   NOW,
   newAccount,
-  rows,
   rowsRead,
+  select,
   sessionSummary,
 } from "../support/accounts.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
@@ -102,13 +102,12 @@ test("one page looks at a bounded part of the index, by rows and by size, and go
     });
   await fill(1, 12_000, JSON.stringify({ title: "hay" }));
   const asked = { limit: 20, text: "needle" };
+  const pageAt = (cursor: string | null) =>
+    rowsRead(name, (object) => object.list({ ...asked, cursor }));
   const pages: [found: number, read: number][] = [];
   let cursor: string | null = null;
   do {
-    const at = cursor;
-    const { answer, read } = await rowsRead(name, (object) =>
-      object.list({ ...asked, cursor: at }),
-    );
+    const { answer, read } = await pageAt(cursor);
     pages.push([answer.sessions.length, read]);
     cursor = answer.next_cursor;
   } while (cursor !== null);
@@ -193,7 +192,7 @@ test("lapsed claims are removed by later ones", async () => {
     const { name, client } = newAccount();
     await client.report(summary(1));
     for (let n = 0; n < 20; n++) await client.claimName(summary(1).session, `name ${n}`);
-    const claims = () => rows(name, "SELECT name FROM claim");
+    const claims = () => select(name, "SELECT name FROM claim");
     expect(await claims()).toHaveLength(20);
     time.advance(10 * MINUTE);
     for (let n = 0; n < 3; n++) await client.claimName(summary(1).session, `other ${n}`);

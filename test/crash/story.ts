@@ -1,12 +1,11 @@
 import { expect } from "vitest";
 import { eventObject } from "../../src/api/cc/encode.ts";
-import { promptTokens } from "../../src/session/state.ts";
 import type { Json, JsonObject } from "../../src/shared/content.ts";
 import { atRow, parseCursor } from "../../src/shared/cursor.ts";
 import type { Event } from "../../src/shared/events.ts";
 import { eventsOf } from "../../src/shared/row-events.ts";
 import type { Row } from "../../src/shared/rows.ts";
-import type { Usage } from "../../src/shared/usage.ts";
+import { promptTokens, type Usage } from "../../src/shared/usage.ts";
 import { EMPTY_VIEW, reduce, type View } from "../../src/shared/view.ts";
 import { type Frame, get } from "../api/cc/server.ts";
 import type { Client } from "./client.ts";

@@ -1,18 +1,12 @@
 import { describe, expect, it } from "vitest";
-import {
-  cost,
-  type PricedUsage,
-  priceOf,
-  promptTokens,
-  withPrices,
-} from "../../src/model/prices.ts";
+import { cost, priceOf, withPrices } from "../../src/model/prices.ts";
 import { readPrices } from "../../src/shared/price.ts";
-import type { Usage } from "../../src/shared/usage.ts";
+import { promptTokens, type Usage } from "../../src/shared/usage.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
 const MILLION = 1_000_000;
 
-const usage = (counts: Partial<PricedUsage>): PricedUsage => ({
+const usage = (counts: Partial<Usage>): Usage => ({
   input_tokens: 0,
   output_tokens: 0,
   cache_creation_input_tokens: 0,

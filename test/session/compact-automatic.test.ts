@@ -1,6 +1,7 @@
 /** A context is compacted by itself: by its size, and because the window is full. */
 import { expect, test } from "vitest";
-import { addUsage, NO_USAGE, promptTokens } from "../../src/session/state.ts";
+import { addUsage, NO_USAGE } from "../../src/session/state.ts";
+import { promptTokens } from "../../src/shared/usage.ts";
 import {
   compaction,
   httpError,

@@ -48,12 +48,12 @@ export const crash = (name: string): Promise<void> =>
   inside(name, (_, state) => state.abort("Instance disposed by a test")).catch(() => {});
 
 /** What a query finds in the account's tables. */
-export const rows = (name: string, query: string): Promise<Record<string, SqlStorageValue>[]> =>
+export const select = (name: string, query: string): Promise<Record<string, SqlStorageValue>[]> =>
   inside(name, (_, { storage }) => storage.sql.exec(query).toArray());
 
-/** The tables that the account has; what begins with an underscore is the platform's. */
+/** The tables that the account has, without the platform's own. */
 export const tables = (name: string): Promise<Record<string, SqlStorageValue>[]> =>
-  rows(name, "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'");
+  select(name, "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'");
 
 /** What `act` is billed for as written. */
 export const rowsWritten = (name: string, act: (object: Account) => unknown): Promise<number> =>

@@ -1,10 +1,7 @@
 /** `tar` and `gzip` over the workspace. */
 import "just-bash";
 import { expect, test } from "vitest";
-import { ToolBench, textOf } from "./context.ts";
-
-const said = async (bench: ToolBench, command: string): Promise<string> =>
-  textOf(await bench.call("Bash", { command }));
+import { said, ToolBench } from "./context.ts";
 
 const MADE =
   "mkdir -p p/d; echo one > p/a; echo AP+A | base64 -d > p/d/b; chmod 755 p/a; ln -s a p/l";

@@ -67,3 +67,10 @@ export class ToolBench {
 /** The text of a result. */
 export const textOf = ({ content }: ToolResult): string =>
   content.map((block) => (block.type === "text" ? block.text : "")).join("\n");
+
+/** What a command prints in the session of the bench. */
+export const said = async (
+  bench: ToolBench,
+  command: string,
+  given: Partial<ToolContext> = {},
+): Promise<string> => textOf(await bench.call("Bash", { command }, given));

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { cloneRepository } from "../../src/workspace/git.ts";
 import { MAX_REPOSITORY_BYTES } from "../../src/workspace/git-http.ts";
 import { checkPack } from "../../src/workspace/git-pack.ts";
-import { ToolBench, textOf } from "./context.ts";
+import { said, ToolBench } from "./context.ts";
 import { gitServer, type Served, servedRepository } from "./git-server.ts";
 
 const URL_OF = "https://git.example/repo.git";
@@ -19,9 +19,6 @@ const COMMITS = [
 /** Repository and session are two objects, so nothing comes over but by the protocol. */
 const served = (): Promise<Served> =>
   new ToolBench().inside((files) => servedRepository(files, COMMITS));
-
-const said = async (bench: ToolBench, command: string, given = {}): Promise<string> =>
-  textOf(await bench.call("Bash", { command }, given));
 
 test("git clone brings the files of the newest commit, and the repository works", async () => {
   const bench = new ToolBench();

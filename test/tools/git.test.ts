@@ -3,10 +3,7 @@ import "just-bash";
 import "isomorphic-git";
 import { expect, onTestFinished, test } from "vitest";
 import { FakeClock } from "../support/fake-clock.ts";
-import { ToolBench, textOf } from "./context.ts";
-
-const said = async (bench: ToolBench, command: string): Promise<string> =>
-  textOf(await bench.call("Bash", { command }));
+import { said, ToolBench, textOf } from "./context.ts";
 
 /** A session in a repository with one commit: `a` of two lines and `d/b`. */
 async function repository(): Promise<ToolBench> {
