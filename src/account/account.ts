@@ -5,6 +5,7 @@ import { clock } from "../shared/clock.ts";
 import { type AccountBudgets, readConfig } from "../shared/config.ts";
 import {
   type KeyChanges,
+  keyUlid,
   type ManagedKey,
   NO_BUDGETS,
   publicKeyId,
@@ -64,8 +65,9 @@ export interface AccountUsage extends UsagePage {
 }
 
 /**
- * One account: the index of its sessions and the keys that make creating one idempotent. Its name
- * is the account's id. No method throws for what a caller may send.
+ * One account: the index of its sessions, its ledger, budgets and leases, its keys and their rate
+ * limits, its audit, and its own Anthropic key. Its name is the account's id. No method throws for
+ * what a caller may send.
  */
 export class Account extends DurableObject<Env> {
   readonly #sql: SqlStorage;
@@ -338,7 +340,7 @@ export class Account extends DurableObject<Env> {
     outstanding: readonly OutstandingLease[],
     now: number,
   ): BudgetPosition[] {
-    const budgets = this.#keys.get(key.replace(/^key_/, ""))?.budgets ?? unknown;
+    const budgets = this.#keys.get(keyUlid(key) ?? "")?.budgets ?? unknown;
     const own = outstanding.filter((lease) => lease.key === key);
     const spent = this.#ledger.spent(dayOf(now), key);
     return positions(budgets, spent, own, now).map((position) => ({ ...position, key }));

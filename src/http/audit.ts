@@ -9,7 +9,7 @@ import { accountOf } from "../account/client.ts";
 import type { AuditEntry } from "../shared/audit.ts";
 import { clock } from "../shared/clock.ts";
 import { sessionUlid } from "../shared/ids.ts";
-import { callerName } from "../shared/keys.ts";
+import { callerName, keyUlid } from "../shared/keys.ts";
 import { writeLine } from "../shared/log-line.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import type { Route } from "./routes.ts";
@@ -80,13 +80,11 @@ function deedOf(c: HttpContext, { audit, path }: Route): Act | null {
   const url = new URL(made ?? c.req.url, c.req.url);
   // Anything may stand in another address, such as that of a file.
   const key = made === null ? segment(path, c.req.path, ":key") : url.pathname.split("/").at(-1);
-  const target = key && KEY_ID.test(key) ? key : null;
+  const target = key && keyUlid(key) !== null ? key : null;
   // Only a good name of an account has come so far.
   const detail = target === null ? null : url.searchParams.get("account");
   return { action: audit, outcome: "ok", detail, target };
 }
-
-const KEY_ID = /^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 /** What of an address stands where its route has the parameter. */
 function segment(route: string, path: string, name: string): string | undefined {

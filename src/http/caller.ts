@@ -3,6 +3,7 @@ import { accountOf } from "../account/client.ts";
 import type { Env } from "../env.ts";
 import { clock } from "../shared/clock.ts";
 import type { Config } from "../shared/config.ts";
+import { ULID } from "../shared/ids.ts";
 import {
   type Caller,
   type CallerKey,
@@ -94,7 +95,7 @@ export interface KeyPlace {
 }
 
 /** `lk_<account>_<ULID of the key><160 random bits>`: it leads to its account without an index. */
-const KEY_TEXT = /^lk_([0-9a-f]{16})_([0-7][0-9A-HJKMNP-TV-Z]{25})[0-9a-f]{40}$/;
+const KEY_TEXT = new RegExp(`^lk_([0-9a-f]{16})_(${ULID})[0-9a-f]{40}$`);
 const SECRET_BYTES = 20;
 
 /** It claims to be a managed key. */

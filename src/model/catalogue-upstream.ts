@@ -3,7 +3,7 @@
  * for some hours: a model call never waits for it, and without it everything goes on by the table.
  */
 import { clock } from "../shared/clock.ts";
-import type { Effort, ThinkingSetting } from "../shared/settings.ts";
+import { EFFORTS, type ThinkingSetting } from "../shared/settings.ts";
 import { apiClient, shortText, type Upstream } from "./api-client.ts";
 import type { UpstreamModel } from "./catalogue-list.ts";
 
@@ -87,7 +87,6 @@ async function fetchModels(upstream: Upstream): Promise<UpstreamModel[]> {
   }
 }
 
-const EFFORTS: readonly Effort[] = ["low", "medium", "high", "xhigh", "max"];
 const THINKING: readonly ThinkingSetting["type"][] = [
   "adaptive",
   "between_tools",

@@ -2,7 +2,7 @@
  * What each model takes and refuses. The rules shape requests (request.ts), contexts and limits;
  * nothing else in the project tests for a model's name.
  */
-import type { Effort, ModelFacts } from "../shared/settings.ts";
+import { EFFORTS, type Effort, type ModelFacts } from "../shared/settings.ts";
 import { undated } from "./prices.ts";
 
 /** Used where neither the session nor the configuration names a model. */
@@ -68,7 +68,6 @@ export interface ModelRules {
   retirement: Retirement | null;
 }
 
-const UP_TO_MAX: readonly Effort[] = ["low", "medium", "high", "xhigh", "max"];
 const UP_TO_MAX_WITHOUT_XHIGH: readonly Effort[] = ["low", "medium", "high", "max"];
 
 type Entry = Partial<Omit<ModelRules, "id" | "known">> & { name: string };
@@ -80,7 +79,7 @@ const CURRENT = {
   max_output: 128_000,
   thinking: { kind: "always" },
   disabled_up_to: null,
-  effort: UP_TO_MAX,
+  effort: EFFORTS,
   fast: "no",
   structured_outputs: true,
   forced_tool_choice: true,

@@ -3,11 +3,11 @@
  * everything.
  */
 import type { Json, ModelBlock } from "../shared/content.ts";
+import { promptTokens, type Usage } from "../shared/usage.ts";
 import { wellFormed } from "../shared/well-formed.ts";
 import { isCall, takesDelta } from "./blocks.ts";
-import type { PricedUsage } from "./prices.ts";
 import { CallFailed } from "./retry.ts";
-import { flatten, isCount, promptTokens } from "./usage.ts";
+import { flatten, isCount } from "./usage.ts";
 
 /**
  * An event of the stream as parsed from JSON. The API adds events and fields over time, so only
@@ -135,7 +135,7 @@ export class MessageAccumulator {
   }
 
   /** Usage as reported so far, or null before `message_start`. */
-  get usage(): PricedUsage | null {
+  get usage(): Usage | null {
     return this.#started ? flatten(this.#usage) : null;
   }
 

@@ -1,11 +1,8 @@
 /** List prices of the Messages API, and what a call costs by them. */
 import type { DatedPrice, Price, PriceTable } from "../shared/price.ts";
-import type { Usage } from "../shared/usage.ts";
+import { promptTokens, type Usage } from "../shared/usage.ts";
 
 export type { Price, PriceTable };
-
-/** What a call's usage tells beyond the token counts that a row keeps. */
-export type PricedUsage = Usage;
 
 const price = (
   input: number,
@@ -74,11 +71,6 @@ export function undated(id: string): string {
   return id.replace(/-\d{8}$/, "");
 }
 
-/** Fresh, written and read tokens together: what the API calls the prompt. */
-export function promptTokens(usage: Usage): number {
-  return usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
-}
-
 /**
  * The price of a model's tokens, or null when the table does not have the model at this speed.
  *
@@ -110,7 +102,7 @@ export function priceOf(
  */
 export function cost(
   model: string,
-  usage: PricedUsage,
+  usage: Usage,
   at: number,
   table: PriceTable = PRICES,
 ): number | null {

@@ -6,7 +6,12 @@ import type {
   BetaOutputConfig,
   BetaThinkingConfigParam,
 } from "@anthropic-ai/sdk/resources/beta/messages/messages";
-import type { Effort, ModelSettings, ThinkingSetting } from "../shared/settings.ts";
+import {
+  EFFORTS,
+  type Effort,
+  type ModelSettings,
+  type ThinkingSetting,
+} from "../shared/settings.ts";
 import type { ModelRules } from "./catalogue.ts";
 
 /** A setting that could not be sent as it was asked for. */
@@ -44,7 +49,6 @@ export interface SettingsPlace {
   citations: boolean;
 }
 
-const EFFORTS: readonly Effort[] = ["low", "medium", "high", "xhigh", "max"];
 const FAST_MODE = "fast-mode-2026-02-01";
 
 /** The API refuses a smaller budget. */

@@ -1,6 +1,5 @@
 /** What a call used: read from the API's report, and estimated where it did not say. */
-import type { Usage } from "../shared/usage.ts";
-import type { PricedUsage } from "./prices.ts";
+import { promptTokens, type Usage } from "../shared/usage.ts";
 
 /** Bytes of UTF-8 in a token, at the careful end: other scripts than Latin take more bytes. */
 const BYTES_PER_TOKEN = 3;
@@ -19,19 +18,19 @@ const CHARACTERS_PER_TOKEN = 3.5;
  */
 export function estimateUsage(call: {
   /** Usage from `message_start`, or null when it was not seen. */
-  reported: PricedUsage | null;
+  reported: Usage | null;
   /** Tokens of the session's last known prompt. */
   promptTokens: number;
   /** UTF-16 units of text, thinking and partial JSON received. */
   characters: number;
-}): PricedUsage {
+}): Usage {
   const reported = call.reported ?? NOTHING_REPORTED;
   const prompt = promptTokens(reported) > 0 ? {} : { input_tokens: call.promptTokens };
   const output = Math.ceil(call.characters / CHARACTERS_PER_TOKEN);
   return { ...reported, ...prompt, output_tokens: Math.max(reported.output_tokens, output) };
 }
 
-const NOTHING_REPORTED: PricedUsage = {
+const NOTHING_REPORTED: Usage = {
   input_tokens: 0,
   output_tokens: 0,
   cache_creation_input_tokens: 0,
@@ -39,11 +38,11 @@ const NOTHING_REPORTED: PricedUsage = {
 };
 
 /** The counts of the API's usage object that are kept in a row. */
-export function flatten(usage: Record<string, unknown>): PricedUsage {
+export function flatten(usage: Record<string, unknown>): Usage {
   const written = isRecord(usage.cache_creation) ? usage.cache_creation : {};
   const output = isRecord(usage.output_tokens_details) ? usage.output_tokens_details : {};
   const server = isRecord(usage.server_tool_use) ? usage.server_tool_use : {};
-  const flat: PricedUsage = {
+  const flat: Usage = {
     input_tokens: count(usage.input_tokens),
     output_tokens: count(usage.output_tokens),
     cache_creation_input_tokens: count(usage.cache_creation_input_tokens),
@@ -64,14 +63,14 @@ export function flatten(usage: Record<string, unknown>): PricedUsage {
   const iterations = Array.isArray(usage.iterations) ? usage.iterations : [];
   return iterations
     .filter(isRecord)
-    .reduce<PricedUsage>(
+    .reduce<Usage>(
       (sum, entry) => (entry.type === "compaction" ? add(sum, flatten(entry)) : sum),
       flat,
     );
 }
 
-function add(a: PricedUsage, b: Usage): PricedUsage {
-  const sum: PricedUsage = {
+function add(a: Usage, b: Usage): Usage {
+  const sum: Usage = {
     ...a,
     input_tokens: a.input_tokens + b.input_tokens,
     output_tokens: a.output_tokens + b.output_tokens,
@@ -86,10 +85,6 @@ export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0;
 
 const count = (value: unknown): number => (isCount(value) ? value : 0);
-
-/** The tokens of the whole prompt: fresh, written to the cache and read from it. */
-export const promptTokens = (usage: Usage): number =>
-  usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

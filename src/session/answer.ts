@@ -2,7 +2,9 @@
 import type { MessageAccumulator, ReceivedBlock } from "../model/message.ts";
 import { cost } from "../model/prices.ts";
 import { bytesToTokens, estimateUsage } from "../model/usage.ts";
+import { toolCallPlace } from "../shared/ids.ts";
 import type { CallEndedBody, Fact } from "../shared/rows.ts";
+import { promptTokens } from "../shared/usage.ts";
 import { EMPTY_VIEW, type View } from "../shared/view.ts";
 import { cacheMiss } from "./cache-miss.ts";
 import type { Draft } from "./draft.ts";
@@ -10,7 +12,7 @@ import { denialOf, runnerOf } from "./gates.ts";
 import { answerParses } from "./output.ts";
 import { hidesThinking, isFormatted } from "./settings.ts";
 import { ledgeResult, settleTools } from "./settle.ts";
-import { NOTHING_UNPROVEN, type OpenTurn, promptTokens, type State } from "./state.ts";
+import { NOTHING_UNPROVEN, type OpenTurn, type State } from "./state.ts";
 
 /** What is known of an attempt when it ends, beyond the blocks. */
 export interface AttemptEnd {
@@ -113,7 +115,7 @@ function settleDenied(draft: Draft, blocks: readonly ReceivedBlock[]): void {
   const turn = draft.state.turn;
   if (!turn) return;
   for (const tool of turn.tools.filter((one) => one.gate === "deny")) {
-    const i = Number(tool.id.slice(tool.id.lastIndexOf("_") + 1));
+    const i = toolCallPlace(tool.id)?.i;
     const received = blocks.find((one) => one.i === i);
     const text = denialOf(draft.state, turn, tool.name, received ?? null);
     draft.add(ledgeResult(turn.turn, tool.id, "error", text));

@@ -8,8 +8,8 @@ import type { ModelRequest } from "../model/request.ts";
 import type { CacheChange, CacheMiss, PromptSettings } from "../shared/prompt-cache.ts";
 import type { CallStartedBody, Row, RowOf } from "../shared/rows.ts";
 import type { CacheTtl } from "../shared/settings.ts";
-import type { Usage } from "../shared/usage.ts";
-import { promptTokens, type State } from "./state.ts";
+import { promptTokens, type Usage } from "../shared/usage.ts";
+import type { State } from "./state.ts";
 
 /** The API keeps an entry for so long from the start of the last request that used it. */
 const TTL_MS: Readonly<Record<CacheTtl, number>> = { "5m": 5 * 60_000, "1h": 60 * 60_000 };

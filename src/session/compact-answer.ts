@@ -6,6 +6,7 @@ import type { CompactedBody } from "../shared/compaction.ts";
 import type { RetryPolicy } from "../shared/config.ts";
 import type { ModelBlock } from "../shared/content.ts";
 import type { Fact, Row } from "../shared/rows.ts";
+import { promptTokens } from "../shared/usage.ts";
 import { type AttemptEnd, addCompactionCall, addFailure } from "./answer.ts";
 import { anotherAttempt } from "./call-failure.ts";
 import { endCompaction } from "./compact.ts";
@@ -15,7 +16,7 @@ import type { Draft } from "./draft.ts";
 import { instructionsBefore } from "./instructions.ts";
 import type { Log } from "./log.ts";
 import { mediaBytes } from "./media.ts";
-import { type OpenCompaction, promptTokens, type State } from "./state.ts";
+import type { OpenCompaction, State } from "./state.ts";
 
 /** Where the API counts nothing. */
 const CHARACTERS_PER_TOKEN = 3.5;

@@ -19,11 +19,15 @@ import { withQuestion } from "./context-blocks.ts";
 import { loadMedia, type MediaStore } from "./media.ts";
 import { contextOf, frameOf } from "./prepare.ts";
 import type { PlacedSettings } from "./settings.ts";
-import type { Context, Epoch, OpenCompaction, OpenTurn, State } from "./state.ts";
+import {
+  type Context,
+  type Epoch,
+  MAX_LOSSES,
+  type OpenCompaction,
+  type OpenTurn,
+  type State,
+} from "./state.ts";
 import type { Store } from "./store.ts";
-
-/** Losses of one compaction with the object, after which it is taken to be their cause. */
-const MAX_LOSSES = 5;
 
 const QUESTION = `The conversation is about to be shortened: your answer to this message takes the place of everything before it, and nothing else of it will be there. Write that summary now.
 

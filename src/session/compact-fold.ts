@@ -3,8 +3,10 @@
 import { toolCallPlace } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
 import { switchFailure } from "./compact-switch.ts";
+import { epochAt } from "./epoch.ts";
 import { payerOf } from "./payer.ts";
 import {
+  addCost,
   type Context,
   type Epoch,
   FIRST_STEP,
@@ -12,6 +14,7 @@ import {
   type OpenTurn,
   type PlacedInstruction,
   type State,
+  stepAfter,
   withTurn,
 } from "./state.ts";
 
@@ -65,29 +68,12 @@ export const onCompactionCall = (state: State, request: number, at: number): Sta
     step: { ...one.step, first_at: one.step.first_at ?? at, retry_at: null },
   }));
 
-export const onCompactionCallEnded = (
-  state: State,
-  request: number,
-  { end, produced, cost_usd }: CallEndedBody,
-): State =>
-  withCompaction(state, request, (one) => {
-    const { step } = one;
-    const priced = one.cost_usd === null || cost_usd === null ? null : one.cost_usd + cost_usd;
-    switch (end) {
-      case "failed": {
-        const weight = step.weight + (produced ? 2 : 1);
-        return { ...one, cost_usd: priced, step: { ...step, weight, losses: 0 } };
-      }
-      case "lost":
-        return {
-          ...one,
-          cost_usd: priced,
-          step: { ...step, losses: step.losses + 1, first_at: null },
-        };
-      default:
-        return { ...one, cost_usd: priced };
-    }
-  });
+export const onCompactionCallEnded = (state: State, request: number, body: CallEndedBody): State =>
+  withCompaction(state, request, (one) => ({
+    ...one,
+    cost_usd: addCost(one.cost_usd, body.cost_usd),
+    step: stepAfter(one.step, body),
+  }));
 
 export function onCompactionFailure(state: State, { body }: RowOf<"failure">): State {
   const { retry, fallback } = body;
@@ -175,15 +161,7 @@ function remaining({ context, turn }: State, start: number): Context {
 
 /** A summary of our own opens an epoch, in which the tools that are on now are the request's own. */
 const renewed = (epoch: Epoch | null, seq: number): Epoch | null =>
-  epoch && {
-    ...epoch,
-    seq,
-    base: epoch.offered,
-    active: epoch.offered.tools,
-    defined: epoch.offered.tools,
-    accepted: false,
-    unaccepted_change: false,
-  };
+  epoch && epochAt(seq, epoch, epoch.offered);
 
 /** The context has those of the instructions that are in `seqs` at the row `at` now. */
 function givenAgain(

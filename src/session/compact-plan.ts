@@ -37,7 +37,7 @@ export interface PlannedCompaction {
 
 /**
  * Covers everything but the last `keep` messages and the open turn, or the beginning of that, always
- * up to the start of a turn. Null when nothing is left to be covered.
+ * up to the start of a turn. `nothing` when nothing is left to be covered.
  */
 export function planCompaction(
   source: ContextRows,

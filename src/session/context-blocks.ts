@@ -1,6 +1,6 @@
 /** The blocks of which a context is made: which of the model's are sent back, and which are ours. */
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
-import type { ContentBlock, Json, JsonObject, ModelBlock } from "../shared/content.ts";
+import { type ContentBlock, isJsonObject, type ModelBlock } from "../shared/content.ts";
 import { LongText, piecesOf } from "../shared/long-text.ts";
 import type { RowBodies } from "../shared/rows.ts";
 
@@ -16,14 +16,11 @@ export const CUT_SHORT: ReadonlySet<string | null> = new Set([
 export function definedIn({ tool_changes }: ModelBlock): string[] {
   const changes = Array.isArray(tool_changes) ? tool_changes : [];
   return changes.flatMap((change) => {
-    const tool = isRecord(change) ? change.tool : null;
-    const definition = isRecord(tool) ? tool.definition : null;
-    return isRecord(definition) ? [String(definition.name)] : [];
+    const tool = isJsonObject(change) ? change.tool : null;
+    const definition = isJsonObject(tool) ? tool.definition : null;
+    return isJsonObject(definition) ? [String(definition.name)] : [];
   });
 }
-
-const isRecord = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** An instruction as the model reads it. */
 export function instruction({ path, text }: RowBodies["instruction"]): RequestBlock {

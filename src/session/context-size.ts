@@ -5,6 +5,7 @@
 import { rulesOf } from "../model/catalogue.ts";
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
 import { LongText } from "../shared/long-text.ts";
+import { promptTokens } from "../shared/usage.ts";
 import { compactionThreshold, replyReserve } from "./compact.ts";
 import type { Epoch, State } from "./state.ts";
 
@@ -152,7 +153,7 @@ export function knownPrefix({ cache, context }: State): KnownPrefix | null {
   const { usage, whole } = last;
   return {
     blocks: context.mark + 1,
-    tokens: usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens,
+    tokens: promptTokens(usage),
     answer: whole ? usage.output_tokens : null,
   };
 }

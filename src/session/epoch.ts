@@ -5,13 +5,30 @@
  */
 import { rulesOf } from "../model/catalogue.ts";
 import type { CutReason, Fact, TurnOptions } from "../shared/rows.ts";
-import type { ToolChange } from "../shared/tools.ts";
+import type { ToolChange, Toolset } from "../shared/tools.ts";
 import type { Epoch, State } from "./state.ts";
 
 export interface EpochPlan {
   change?: ToolChange;
   cut?: { reason: CutReason; message: string };
 }
+
+/** The epoch that the row `seq` opens, with `offered` as the tools of its requests. */
+export const epochAt = (
+  seq: number,
+  { model, facts }: Pick<Epoch, "model" | "facts">,
+  offered: Toolset,
+): Epoch => ({
+  seq,
+  model,
+  facts,
+  base: offered,
+  active: offered.tools,
+  defined: offered.tools,
+  offered,
+  accepted: false,
+  unaccepted_change: false,
+});
 
 /** What has to happen before a turn with these options can call the model. */
 export function planEpoch(state: State, options: TurnOptions, replay: boolean): EpochPlan {

@@ -2,16 +2,18 @@
 
 import { toolCallId } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
+import { promptTokens } from "../shared/usage.ts";
 import { isShortOfMoney } from "./budget-state.ts";
 import { onCompactionCall, onCompactionCallEnded, onCompactionFailure } from "./compact-fold.ts";
 import {
+  addCost,
   addUsage,
   type Context,
   FIRST_STEP,
   NO_USAGE,
   NOTHING_UNPROVEN,
-  promptTokens,
   type State,
+  stepAfter,
   withTurn,
 } from "./state.ts";
 
@@ -68,15 +70,8 @@ export function onCallEnded(state: State, row: RowOf<"call.ended">): State {
           },
         };
       }
-      case "failed": {
-        const weight = turn.step.weight + (body.produced ? 2 : 1);
-        return { ...turn, step: { ...turn.step, weight, losses: 0 } };
-      }
-      case "lost":
-        // The time that the server was away is not the API's, so the limit on time begins anew.
-        return { ...turn, step: { ...turn.step, losses: turn.step.losses + 1, first_at: null } };
-      case "interrupted":
-        return turn;
+      default:
+        return { ...turn, step: stepAfter(turn.step, body) };
     }
   });
 }
@@ -91,12 +86,10 @@ const continues = (stop: string | null): boolean => stop === "max_tokens" || sto
 
 function counted(state: State, body: CallEndedBody): State {
   const usage = body.usage ?? NO_USAGE;
-  const priced = (cost: number | null): number | null =>
-    cost === null || body.cost_usd === null ? null : cost + body.cost_usd;
   const next = {
     ...state,
     usage: addUsage(state.usage, usage),
-    cost_usd: priced(state.cost_usd),
+    cost_usd: addCost(state.cost_usd, body.cost_usd),
   };
   return withTurn(next, (turn) => ({
     ...turn,
@@ -108,7 +101,7 @@ function counted(state: State, body: CallEndedBody): State {
           ? promptTokens(body.usage)
           : turn.spent.prompt_tokens,
       billed: addUsage(turn.spent.billed, usage),
-      cost_usd: priced(turn.spent.cost_usd),
+      cost_usd: addCost(turn.spent.cost_usd, body.cost_usd),
       estimated: turn.spent.estimated || body.estimated,
     },
   }));

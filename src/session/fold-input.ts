@@ -2,6 +2,7 @@
 import type { Row, RowOf } from "../shared/rows.ts";
 import type { ToolChange, Toolset } from "../shared/tools.ts";
 import { beginningOf } from "./beginning.ts";
+import { epochAt } from "./epoch.ts";
 import { mediaBytes } from "./media.ts";
 import { payerOf } from "./payer.ts";
 import { placedSettings } from "./settings.ts";
@@ -59,17 +60,9 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     spent: spentSince(row.at),
   };
   // The first turn opens the first epoch; any other epoch is opened by a `context.cut`.
-  const epoch = state.epoch ?? {
-    seq: row.seq,
-    model: state.config.model,
-    facts: state.facts,
-    base: from.options.toolset,
-    active: from.options.toolset.tools,
-    defined: from.options.toolset.tools,
-    offered: from.options.toolset,
-    accepted: false,
-    unaccepted_change: false,
-  };
+  const { facts, config } = state;
+  const epoch =
+    state.epoch ?? epochAt(row.seq, { model: config.model, facts }, from.options.toolset);
   const inputs = repeats ? state.context.inputs : [...state.context.inputs, from.seq];
   return { ...state, turns: state.turns + 1, turn, epoch, context: { ...state.context, inputs } };
 }

@@ -12,6 +12,7 @@ import {
   onCompactionEnded,
   onCompactionRequested,
 } from "./compact-fold.ts";
+import { epochAt } from "./epoch.ts";
 import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
 import {
   onCancelled,
@@ -229,18 +230,8 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
   const refused = turn.step.weight > 0;
   const wanted = turn.switches ?? { model: state.config.model, facts: state.facts };
   // A new model waits for the next message.
-  const { model, facts } = refused && state.epoch ? state.epoch : wanted;
-  const epoch = {
-    seq: row.seq,
-    model,
-    facts,
-    base: turn.options.toolset,
-    active: turn.options.toolset.tools,
-    defined: turn.options.toolset.tools,
-    offered: turn.options.toolset,
-    accepted: false,
-    unaccepted_change: false,
-  };
+  const of = refused && state.epoch ? state.epoch : wanted;
+  const epoch = epochAt(row.seq, of, turn.options.toolset);
   if (start === undefined) {
     const open = { ...turn, stripped: turn.stripped || refused, switches: null };
     const appends = state.appends && !(refused && reason === "tools");

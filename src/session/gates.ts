@@ -1,7 +1,7 @@
 /** Who runs a tool call of the model, whether it may run, and what the model is told when not. */
 import type { ReceivedBlock } from "../model/message.ts";
 import type { GuardedRequest } from "../net/request.ts";
-import type { Json, JsonObject, ModelBlock } from "../shared/content.ts";
+import { isJsonObject, type ModelBlock } from "../shared/content.ts";
 import type { ToolBlockBody } from "../shared/rows.ts";
 import { fileRules, type Gate, gateOf, hiddenFrom, isHostDenied } from "../tools/permissions.ts";
 import { builtinTool } from "../tools/registry.ts";
@@ -79,13 +79,10 @@ function permitted(state: State, turn: OpenTurn, { block }: Pick<ReceivedBlock, 
   const tool = builtinTool(String(block.name));
   if (!tool) return { gate: "deny", reason: "This server does not have this tool any more." };
   if (!permissions) return { gate: "allow" };
-  const input = isObject(block.input) ? block.input : {};
+  const input = isJsonObject(block.input) ? block.input : {};
   const cwd = state.shell?.cwd ?? ROOT;
   // What was allowed for always holds for every turn.
   const allow = [...permissions.allow, ...(state.permissions?.allow ?? [])];
   const { access, definition } = tool;
   return gateOf({ ...permissions, allow }, { name: definition.name, access, input, cwd });
 }
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

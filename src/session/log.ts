@@ -170,17 +170,23 @@ export class Log {
 
   /** Rows of these types behind `after`, read one by one as they are asked for. */
   typed(types: readonly RowType[], after: number): Generator<Row> {
-    const marks = types.map(() => "?").join(", ");
-    const query = `SELECT seq, at, type, body FROM log WHERE seq > ? AND type IN (${marks}) ORDER BY seq`;
-    return this.#read(query, after, ...types);
+    return this.#typed(types, after, () => false);
   }
 
   /** The same; long strings that clients sent are `LongText`, whatever their type says. */
-  *typedContents(types: readonly RowType[], after: number): Generator<Row> {
+  typedContents(types: readonly RowType[], after: number): Generator<Row> {
+    return this.#typed(types, after, isContent);
+  }
+
+  *#typed(
+    types: readonly RowType[],
+    after: number,
+    isLong: (type: string) => boolean,
+  ): Generator<Row> {
     const marks = types.map(() => "?").join(", ");
     const query = `SELECT seq, at, type, body FROM log WHERE seq > ? AND type IN (${marks}) ORDER BY seq`;
     for (const stored of this.#sql.exec<Stored>(query, after, ...types)) {
-      yield this.#parsed(stored, isContent(stored.type));
+      yield this.#parsed(stored, isLong(stored.type));
     }
   }
 

@@ -41,8 +41,8 @@ export async function enter(
 export function newName(store: Store, submission: Submission): string | null {
   const { command } = submission;
   const name = command.kind === "update" ? (command.config.name ?? null) : null;
-  const known = name === store.state.config.name || knownRow(store, submission) !== null;
-  return known ? null : name;
+  if (name === null || name === store.state.config.name) return null;
+  return knownRow(store, submission) === null ? name : null;
 }
 
 /**

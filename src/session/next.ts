@@ -6,7 +6,14 @@ import type { OutcomeKind } from "../shared/rows.ts";
 import { dueCompaction } from "./compact.ts";
 import { idleAt } from "./compact-idle.ts";
 import { withFormat } from "./output.ts";
-import type { OpenCompaction, OpenTool, OpenTurn, State } from "./state.ts";
+import {
+  MAX_LOSSES,
+  type OpenCompaction,
+  type OpenTool,
+  type OpenTurn,
+  runnable,
+  type State,
+} from "./state.ts";
 
 export type Action =
   /** Nothing until somebody writes a row. */
@@ -37,8 +44,6 @@ export interface TurnEnd {
 /** Continuations of one answer after `max_tokens`, and of one server-tool loop. */
 const MAX_CUTS = 3;
 const MAX_PAUSES = 10;
-/** Losses of one step with the object, after which the turn is taken to be their cause. */
-const MAX_LOSSES = 5;
 /** How far ahead of the work the crash guard is set, in milliseconds. */
 const GUARD_MS = 15_000;
 
@@ -78,7 +83,7 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
       `The server stopped ${MAX_LOSSES} times while this step ran, so it is not tried again.`,
     );
   }
-  const own = turn.tools.filter(({ runner, gate }) => runner === "server" && gate === "allow");
+  const own = runnable(turn);
   if (own.length > 0) return atLimit(turn) ? endAtLimit(turn) : { do: "run", tools: own };
   if (turn.tools.length > 0) return { do: "end", end: { outcome: "requires_action" } };
   if (turn.step.retry_at !== null && turn.step.retry_at > now) {

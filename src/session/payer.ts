@@ -3,6 +3,7 @@
  * its tool calls later. A compaction that a client asks for is paid by that client's key, and one that
  * a turn needs by the turn's.
  */
+import { keyUlid } from "../shared/keys.ts";
 import type { Submitted } from "../shared/rows.ts";
 
 export interface Payer {
@@ -12,12 +13,10 @@ export interface Payer {
   budgeted: boolean;
 }
 
-/** Names of other keys than managed ones do not have this form. */
-const MANAGED = /^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
 /** The managed key behind a submission; null where it was another one. */
 export function payerOf({ caller, key_budget }: Partial<Submitted>): Payer | null {
-  if (caller === undefined || !MANAGED.test(caller)) return null;
+  // Names of other keys than managed ones do not have the form of an id.
+  if (caller === undefined || keyUlid(caller) === null) return null;
   return { key: caller, budgeted: key_budget === true };
 }
 

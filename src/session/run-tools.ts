@@ -19,7 +19,7 @@ import { keptFrom, newDenialOf } from "./gates.ts";
 import { noteInstructions } from "./instructions.ts";
 import { MEDIA_PIECE_BYTES, type MediaStore } from "./media.ts";
 import { ledgeResult } from "./settle.ts";
-import type { OpenTool } from "./state.ts";
+import { type OpenTool, runnable } from "./state.ts";
 import type { Store } from "./store.ts";
 
 export interface ToolEdges {
@@ -239,7 +239,7 @@ const UNKNOWN =
 export function addLostTools(draft: Draft): void {
   const { turn } = draft.state;
   if (turn?.status !== "running" || draft.state.call) return;
-  const own = turn.tools.filter(({ runner, gate }) => runner === "server" && gate === "allow");
+  const own = runnable(turn);
   for (const { id } of own.filter(({ started }) => started)) {
     draft.add(ledgeResult(turn.turn, id, "unknown", UNKNOWN));
   }

@@ -4,6 +4,7 @@
  */
 
 import type { ContentBlock, Json, ModelBlock } from "../shared/content.ts";
+import { wholePlace } from "../shared/cursor.ts";
 import { eventsOf } from "../shared/row-events.ts";
 import type { Row, RowType } from "../shared/rows.ts";
 import { textPattern } from "../shared/text-pattern.ts";
@@ -93,16 +94,9 @@ function hitIn(row: Row, pattern: RegExp): SearchHit | null {
 }
 
 function snippetOf(text: string, at: number, length: number): Pick<SearchHit, "snippet" | "match"> {
-  const from = whole(text, Math.max(0, at - AROUND));
-  const to = whole(text, Math.min(text.length, at + length + AROUND));
+  const from = wholePlace(text, Math.max(0, at - AROUND));
+  const to = wholePlace(text, Math.min(text.length, at + length + AROUND));
   return { snippet: text.slice(from, to), match: { start: at - from, length } };
-}
-
-/** The place, or the one before it where that is inside a surrogate pair. */
-function whole(text: string, at: number): number {
-  const inside =
-    /[\udc00-\udfff]/.test(text[at] ?? "") && /[\ud800-\udbff]/.test(text[at - 1] ?? "");
-  return inside ? at - 1 : at;
 }
 
 function searched(row: Row): { role: SearchHit["role"]; texts: string[] } {

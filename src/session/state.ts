@@ -5,7 +5,13 @@
 
 import type { CompactionMethod, CompactionTrigger } from "../shared/compaction.ts";
 import type { JsonObject } from "../shared/content.ts";
-import type { Limits, OutcomeKind, ToolBlockBody, TurnOptions } from "../shared/rows.ts";
+import type {
+  CallEndedBody,
+  Limits,
+  OutcomeKind,
+  ToolBlockBody,
+  TurnOptions,
+} from "../shared/rows.ts";
 import type { CacheTtl, ModelFacts } from "../shared/settings.ts";
 import type { SessionStatus } from "../shared/summary.ts";
 import type { Permissions, ShellState, Toolset } from "../shared/tools.ts";
@@ -110,6 +116,22 @@ export const FIRST_STEP: Step = {
   losses: 0,
   retry_at: null,
 };
+
+/** The step after its attempt has ended so. */
+export function stepAfter(step: Step, { end, produced }: CallEndedBody): Step {
+  switch (end) {
+    case "failed":
+      return { ...step, weight: step.weight + (produced ? 2 : 1), losses: 0 };
+    case "lost":
+      // The time that the server was away is not the API's, so the limit on time begins anew.
+      return { ...step, losses: step.losses + 1, first_at: null };
+    default:
+      return step;
+  }
+}
+
+/** Losses of one step, after which whatever it is a part of is taken to be their cause. */
+export const MAX_LOSSES = 5;
 
 export interface OpenTurn {
   turn: number;
@@ -240,6 +262,10 @@ export const NOTHING_UNPROVEN: Unproven = { inputs: [], tools: [], calls: [], me
 export const answerable = ({ tools }: OpenTurn): OpenTool[] =>
   tools.filter(({ runner, gate }) => runner === "client" || gate === "ask");
 
+/** The open calls that the session runs itself, in their order. */
+export const runnable = ({ tools }: OpenTurn): OpenTool[] =>
+  tools.filter(({ runner, gate }) => runner === "server" && gate === "allow");
+
 /** An open turn changed; the same state when there is none. */
 export function withTurn(state: State, change: (turn: OpenTurn) => OpenTurn): State {
   return state.turn ? { ...state, turn: change(state.turn) } : state;
@@ -342,9 +368,9 @@ export function addUsage(a: Usage, b: Usage): Usage {
   return sum;
 }
 
-/** The tokens of the whole prompt: fresh, written to the cache and read from it. */
-export const promptTokens = (usage: Usage): number =>
-  usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+/** The sum of two costs in US dollars; null where one of them is not known. */
+export const addCost = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : a + b;
 
 export function statusOf(state: State): SessionStatus {
   if (state.turn?.status === "awaiting") {

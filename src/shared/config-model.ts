@@ -14,9 +14,7 @@ import {
   readNumber,
 } from "./config-readers.ts";
 import { table, type Variable } from "./config-table.ts";
-import type { Effort } from "./settings.ts";
-
-const EFFORTS = ["low", "medium", "high", "xhigh", "max"] as const satisfies readonly Effort[];
+import { EFFORTS, type Effort } from "./settings.ts";
 
 /** The platform takes no more in one variable. */
 const MAX_PROMPT = 5_000;

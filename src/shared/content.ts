@@ -4,6 +4,9 @@
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
+export const isJsonObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Bytes that live in the `media` table and not in the row. `bytes` is their decoded length. */
 export interface MediaSource {
   type: "media";

@@ -1,9 +1,16 @@
-/** Public ids. Each contains the number of a row, so that a look-up is a read by primary key. */
+/** Public ids. Each contains a ULID or the number of a row, so that a look-up is a read by primary key. */
+
+/** A ULID in a pattern. */
+export const ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
+
+const WHOLE_ULID = new RegExp(`^${ULID}$`);
+const SESSION_ID = new RegExp(`^sess_(${ULID})$`);
+
+export const isUlid = (text: string): boolean => WHOLE_ULID.test(text);
 
 export const sessionId = (ulid: string): string => `sess_${ulid}`;
 /** The ULID in a session's public id, or null when it is not one. */
-export const sessionUlid = (id: string): string | null =>
-  /^sess_([0-7][0-9A-HJKMNP-TV-Z]{25})$/.exec(id)?.[1] ?? null;
+export const sessionUlid = (id: string): string | null => SESSION_ID.exec(id)?.[1] ?? null;
 
 export const turnId = (turn: number): string => `turn_${turn}`;
 export const inputId = (input: number): string => `input_${input}`;

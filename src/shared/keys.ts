@@ -1,5 +1,6 @@
 /** Keys that clients send: what one may do, and how much. */
 import type { AccountBudgets } from "./config.ts";
+import { ULID } from "./ids.ts";
 
 /**
  * `read` sees sessions and usage; `run` makes, changes and deletes sessions and runs turns; `admin`
@@ -92,3 +93,9 @@ export const hasBudget = ({ budgets }: Pick<KeySettings, "budgets">): boolean =>
   Object.values(budgets).some((limit) => limit !== null);
 
 export const publicKeyId = (ulid: string): string => `key_${ulid}`;
+
+/** The public id of a managed key, with its ULID. */
+export const KEY_ID = new RegExp(`^key_(${ULID})$`);
+
+/** The ULID in a managed key's public id, or null when it is not one. */
+export const keyUlid = (id: string): string | null => KEY_ID.exec(id)?.[1] ?? null;

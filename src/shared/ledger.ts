@@ -34,6 +34,13 @@ export const startOfDay = (day: number): number => day * DAY_MS;
 /** `YYYY-MM-DD` */
 export const isoDay = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
+/** The day of that form, counted so; null when there is none, as on the 30th of February. */
+export function dayIn(text: string): number | null {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return null;
+  const at = Date.parse(text);
+  return Number.isNaN(at) || isoDay(dayOf(at)) !== text ? null : dayOf(at);
+}
+
 /** The first day of the month that a day is in, and that of the next month. */
 export function monthOf(day: number): { first: number; next: number } {
   const date = new Date(day * DAY_MS);

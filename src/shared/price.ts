@@ -1,5 +1,7 @@
 /** Prices of model calls, as the table has them and as the configuration may set them. */
 
+import { dayIn } from "./ledger.ts";
+
 /** US dollars per million tokens. */
 export interface Price {
   input: number;
@@ -69,12 +71,8 @@ function readPrice(value: unknown): DatedPrice | null {
 const isAmount = (value: unknown): value is number =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 && value <= 1_000_000;
 
-/** `2026-02-30` is no day, though it has the form of one. */
 const isDay = (value: unknown): value is string =>
-  typeof value === "string" &&
-  /^\d{4}-\d{2}-\d{2}$/.test(value) &&
-  !Number.isNaN(Date.parse(value)) &&
-  new Date(value).toISOString().startsWith(value);
+  typeof value === "string" && dayIn(value) !== null;
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

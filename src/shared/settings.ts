@@ -1,7 +1,10 @@
 /** How a session or a turn wants the model to answer, and what is known of a model. */
 import type { JsonObject } from "./content.ts";
 
-export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
+/** In rising order. */
+export const EFFORTS = ["low", "medium", "high", "xhigh", "max"] as const;
+
+export type Effort = (typeof EFFORTS)[number];
 
 /** How the model thinks, as a client asks for it: the Messages API's own shape. */
 export interface ThinkingSetting {

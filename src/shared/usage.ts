@@ -18,6 +18,10 @@ export interface Usage {
   service_tier?: string;
 }
 
+/** The tokens of the whole prompt: fresh, written to the cache and read from it. */
+export const promptTokens = (usage: Usage): number =>
+  usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+
 /** Figures of one submission, from its first row to its outcome. */
 export interface Totals {
   calls: number;

@@ -1,4 +1,5 @@
 /** Results that are too long for the model: a file has all of them. */
+import { wholePlace } from "../shared/cursor.ts";
 import { WorkspaceError } from "../workspace/errors.ts";
 import { ROOT } from "../workspace/paths.ts";
 import type { Workspace } from "../workspace/workspace.ts";
@@ -41,14 +42,10 @@ const MAX_LINE_REST = 1_000;
 
 function endOfLine(text: string, at: number): number {
   const line = text.lastIndexOf("\n", at);
-  return line > at - MAX_LINE_REST ? line : whole(text, at);
+  return line > at - MAX_LINE_REST ? line : wholePlace(text, at);
 }
 
 function startOfLine(text: string, at: number): number {
   const line = text.indexOf("\n", at);
-  return line >= 0 && line < at + MAX_LINE_REST ? line + 1 : whole(text, at);
+  return line >= 0 && line < at + MAX_LINE_REST ? line + 1 : wholePlace(text, at);
 }
-
-/** Not inside of a surrogate pair. */
-const whole = (text: string, at: number): number =>
-  /[\uDC00-\uDFFF]/.test(text.charAt(at)) ? at - 1 : at;

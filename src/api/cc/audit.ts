@@ -13,7 +13,7 @@ import {
   type AuditPlace,
 } from "../../shared/audit.ts";
 import { clock } from "../../shared/clock.ts";
-import { sessionId, sessionUlid } from "../../shared/ids.ts";
+import { sessionId, sessionUlid, ULID } from "../../shared/ids.ts";
 import { type Cut, keyCut, line, linesOf, send } from "./json-lines.ts";
 import { pageAsked } from "./page.ts";
 import { TimeField } from "./session-list.ts";
@@ -128,7 +128,7 @@ const iso = (at: number): string => new Date(at).toISOString();
 
 const entryId = ({ at, source, n }: AuditPlace): string => `audit_${at}_${source}_${n}`;
 
-const ENTRY_ID = /^audit_([0-9]{1,15})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([0-9]{1,15})$/;
+const ENTRY_ID = new RegExp(`^audit_([0-9]{1,15})_(${ULID})_([0-9]{1,15})$`);
 
 function placeIn(text: string): AuditPlace | null {
   const [, at, source, n] = ENTRY_ID.exec(text) ?? [];

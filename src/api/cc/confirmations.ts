@@ -10,6 +10,7 @@ import type { Confirmation } from "../../session/commands.ts";
 import type { OpenCall } from "../../session/describe.ts";
 import { turnId } from "../../shared/ids.ts";
 import { addressed, found } from "./address.ts";
+import { limitsOf, ToolCallId } from "./decode.ts";
 import { keyId } from "./key.ts";
 import { answerSubmission } from "./turns.ts";
 
@@ -19,7 +20,7 @@ const ConfirmationsRequest = v.object({
   confirmations: v.pipe(
     v.array(
       v.object({
-        tool_call_id: v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
+        tool_call_id: ToolCallId,
         decision: v.picklist(["allow", "allow_always", "deny"]),
         /** With `deny`: what the model is told. */
         message: v.nullish(v.pipe(v.string(), v.maxLength(10_000))),
@@ -58,8 +59,7 @@ function openCall({ id, kind, name, arguments: text, reason, rule, turn, since }
 export async function postConfirmations(c: HttpContext): Promise<Response> {
   const key = keyId(c, "confirmations");
   const config = c.get("config");
-  const { maxBodyBytes, maxTurns, toolMaxTurns } = config;
-  const body = await readJson(c.req.raw, maxBodyBytes);
+  const body = await readJson(c.req.raw, config.maxBodyBytes);
   const asked = parse(ConfirmationsRequest, body);
   moderate(
     config,
@@ -69,7 +69,7 @@ export async function postConfirmations(c: HttpContext): Promise<Response> {
   const command = {
     kind: "confirmations" as const,
     confirmations: asked.confirmations.map(confirmation),
-    limits: { plain: maxTurns, tools: toolMaxTurns },
+    limits: limitsOf(config, null),
     hash: await hashJson(body),
   };
   const calls = asked.confirmations.map((one) => one.tool_call_id);

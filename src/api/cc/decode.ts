@@ -38,7 +38,7 @@ const TurnRequest = v.object({
   ...OPTIONS,
 });
 
-const ToolCallId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+export const ToolCallId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 
 const ResultsRequest = v.object({
   results: v.pipe(
@@ -148,7 +148,10 @@ async function read<S extends v.GenericSchema>(
 }
 
 /** `budget` in US dollars; null says nothing of it. */
-const limitsOf = ({ maxTurns, toolMaxTurns }: Config, budget: number | null): AskedLimits => ({
+export const limitsOf = (
+  { maxTurns, toolMaxTurns }: Config,
+  budget: number | null,
+): AskedLimits => ({
   plain: maxTurns,
   tools: toolMaxTurns,
   ...(budget === null ? {} : { max_budget_usd: budget }),

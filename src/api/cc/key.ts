@@ -1,9 +1,14 @@
 /** `Idempotency-Key`: what is sent again with the same key and body does nothing twice. */
 import type { HttpContext } from "../../http/context.ts";
-import { ProblemError } from "../../http/problems.ts";
+import { conflict, ProblemError } from "../../http/problems.ts";
 
 /** Visible ASCII. */
 const KEY = /^[\x21-\x7e]{1,255}$/;
+
+export const KEY_CONFLICT = conflict(
+  "idempotency_key_conflict",
+  "This Idempotency-Key was used with another body.",
+);
 
 /**
  * The id under which the request's key is kept: keys of one route do not meet those of another.

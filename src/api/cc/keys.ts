@@ -2,6 +2,7 @@
 import { ulid } from "ulid";
 import * as v from "valibot";
 import { accountOf } from "../../account/client.ts";
+import { MAX_ACCOUNTS, MAX_KEYS } from "../../account/key-table.ts";
 import { accountId } from "../../http/auth.ts";
 import { readJson } from "../../http/body.ts";
 import { digestOf, forget, newKeyText } from "../../http/caller.ts";
@@ -18,6 +19,7 @@ import {
   type KeyChanges,
   type KeySettings,
   keyStatus,
+  keyUlid,
   MAX_RATE_REQUESTS,
   MAX_RATE_WINDOW,
   type ManagedKey,
@@ -25,9 +27,10 @@ import {
   publicKeyId,
   SCOPES,
 } from "../../shared/keys.ts";
+import { dayIn } from "../../shared/ledger.ts";
 import { found } from "./address.ts";
 import { BudgetField } from "./budget.ts";
-import { keyId } from "./key.ts";
+import { KEY_CONFLICT, keyId } from "./key.ts";
 import { pageAsked } from "./page.ts";
 import { usd } from "./usage.ts";
 
@@ -131,7 +134,7 @@ export async function createKey(c: HttpContext): Promise<Response> {
 /** `GET /api/keys` */
 export async function listKeys(c: HttpContext): Promise<Response> {
   const account = await addressedAccount(c);
-  const { limit, cursor } = pageAsked(c, ulidIn);
+  const { limit, cursor } = pageAsked(c, keyUlid);
   const page = await repeatedly(() => accountOf(c.env, account.id).listKeys({ limit, cursor }));
   const now = clock.now();
   const last = page.keys.at(-1);
@@ -185,16 +188,11 @@ export async function revokeKey(c: HttpContext): Promise<Response> {
   return c.json(keyObject(found(key, "Key"), clock.now()));
 }
 
-const KEY_CONFLICT = conflict(
-  "idempotency_key_conflict",
-  "This Idempotency-Key was used with another body.",
-);
-
 const REVOKED = conflict("key_revoked", "This key is revoked for good. Make another one.");
 
-const TOO_MANY = "The account has 1000 keys that are in use. Revoke one that is not needed.";
+const TOO_MANY = `The account has ${MAX_KEYS} keys that are in use. Revoke one that is not needed.`;
 
-const TOO_MANY_ACCOUNTS = "There are keys for 1000 other accounts, and no more may be.";
+const TOO_MANY_ACCOUNTS = `There are keys for ${MAX_ACCOUNTS} other accounts, and no more may be.`;
 
 /** A key as the wire shows it: never its text. */
 function keyObject(key: ManagedKey, now: number): JsonObject {
@@ -263,9 +261,8 @@ const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2}
 const TIME_RULE = "Input should be a time such as 2027-01-31T12:00:00Z";
 
 function timeIn(text: string): number | null {
-  const day = text.slice(0, 10);
-  // A 30th of February has the form of a day and is read as one of March.
-  const real = TIME.test(text) && new Date(Date.parse(day)).toJSON()?.slice(0, 10) === day;
+  // A 30th of February is read as one of March.
+  const real = TIME.test(text) && dayIn(text.slice(0, 10)) !== null;
   const at = Date.parse(text);
   return real && !Number.isNaN(at) ? at : null;
 }
@@ -298,12 +295,8 @@ async function target(
 const addressedAccount = (c: HttpContext) =>
   target(c, parse(KeyQuery, c.req.query(), "query").account);
 
-const KEY_ID = /^key_([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
-
-const ulidIn = (text: string): string | null => KEY_ID.exec(text)?.[1] ?? null;
-
 async function addressedKey(c: HttpContext): Promise<{ account: string; id: string }> {
-  const id = ulidIn(c.req.param("key") ?? "");
+  const id = keyUlid(c.req.param("key") ?? "");
   if (id === null) throw new ProblemError(notFound("Key"));
   return { account: (await addressedAccount(c)).id, id };
 }

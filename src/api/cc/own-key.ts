@@ -4,7 +4,7 @@ import { ANTHROPIC_KEY } from "../../account/secret-table.ts";
 import type { HttpContext } from "../../http/context.ts";
 import { conflict, ProblemError } from "../../http/problems.ts";
 import { isKey, KEY_RULE } from "../../shared/config-readers.ts";
-import type { Json } from "../../shared/content.ts";
+import { isJsonObject, type Json } from "../../shared/content.ts";
 import { fingerprint, type Keyring, seal } from "../../shared/sealed.ts";
 
 /** A shorter one could not be told from other text where an error quotes it. */
@@ -34,7 +34,7 @@ export const sealedFor = (c: HttpContext, owner: string, key: string): Promise<s
 
 /** The body as it is compared with an earlier one, which is kept: without the key in it. */
 export async function withoutKey(c: HttpContext, body: Json): Promise<Json> {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return body;
+  if (!isJsonObject(body)) return body;
   const { anthropic_api_key: key } = body;
   if (typeof key !== "string") return body;
   return { ...body, anthropic_api_key: await fingerprint(keyringOf(c), key) };

@@ -6,6 +6,8 @@ import type { HttpContext } from "../../http/context.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { resolveModel } from "../../model/catalogue.ts";
+import { isUlid } from "../../shared/ids.ts";
+import { dayIn } from "../../shared/ledger.ts";
 import { SESSION_STATUSES } from "../../shared/summary.ts";
 import { pageAsked } from "./page.ts";
 import { listedSession } from "./session-object.ts";
@@ -42,10 +44,8 @@ function timeOf(text: string): number | null {
   const time = text.replace(" ", "+");
   if (!TIME.test(time)) return null;
   const at = Date.parse(time);
-  const day = time.slice(0, 10);
-  // `2026-02-30` has the form of a day and is none.
-  const isDay = new Date(Date.parse(day) || 0).toISOString().startsWith(day);
-  return Number.isNaN(at) || !isDay ? null : at;
+  // A 30th of February is read as one of March.
+  return Number.isNaN(at) || dayIn(time.slice(0, 10)) === null ? null : at;
 }
 
 const ListQuery = v.object({
@@ -57,12 +57,10 @@ const ListQuery = v.object({
   name: v.optional(NameField),
 });
 
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
 /** A page may be empty and yet not the last: one request looks at so many sessions only. */
 export async function listSessions(c: HttpContext): Promise<Response> {
   const filter = filterOf(parse(ListQuery, c.req.query(), "query"));
-  const { limit, cursor } = pageAsked(c, (text) => (ULID.test(text) ? text : null));
+  const { limit, cursor } = pageAsked(c, (text) => (isUlid(text) ? text : null));
   const account = accountOf(c.env, c.get("account"));
   const page = await repeatedly(() => account.list({ ...filter, limit, cursor }));
   return c.json({

@@ -1,14 +1,13 @@
 /** A session as the wire shows it. */
 import type { SessionDescription } from "../../session/calls.ts";
 import type { SessionInfo } from "../../session/commands.ts";
-import { promptTokens } from "../../session/state.ts";
 import type { JsonObject } from "../../shared/content.ts";
 import type { ToolCall } from "../../shared/events.ts";
 import { sessionId } from "../../shared/ids.ts";
 import type { CacheTtl, Effort, OutputFormat, ThinkingSetting } from "../../shared/settings.ts";
 import type { SessionSummary } from "../../shared/summary.ts";
 import type { Permissions } from "../../shared/tools.ts";
-import type { Usage } from "../../shared/usage.ts";
+import { promptTokens, type Usage } from "../../shared/usage.ts";
 
 /** Figures over all model calls; `billed` is how the API counted them. */
 interface SessionUsage {

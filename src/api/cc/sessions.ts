@@ -28,7 +28,7 @@ import { builtinToolset, harnessOf } from "../../tools/registry.ts";
 import { offeredServerTools } from "../../tools/server-tools.ts";
 import { addressed, found, sessionPath } from "./address.ts";
 import { BudgetField } from "./budget.ts";
-import { keyId } from "./key.ts";
+import { KEY_CONFLICT, keyId } from "./key.ts";
 import { factsOf } from "./models.ts";
 import { AnthropicKeyField, sealedFor, withoutKey } from "./own-key.ts";
 import { PermissionsField } from "./permissions.ts";
@@ -187,10 +187,7 @@ async function reserve(
   if (key === null) return { session: fresh, replayed: false };
   const account = accountOf(c.env, c.get("account"));
   const reservation = await repeatedly(() => account.reserve(key, hash, fresh, now));
-  if (reservation.kind === "conflict") {
-    const detail = "This Idempotency-Key was used with another body.";
-    throw new ProblemError(conflict("idempotency_key_conflict", detail));
-  }
+  if (reservation.kind === "conflict") throw new ProblemError(KEY_CONFLICT);
   if (reservation.kind === "deleted") {
     throw new ProblemError(conflict("session_deleted", CREATED_AND_DELETED));
   }

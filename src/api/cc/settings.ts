@@ -2,9 +2,14 @@
 import * as v from "valibot";
 import { invalidField, ProblemError } from "../../http/problems.ts";
 import { jsonObject } from "../../http/validate.ts";
-import type { Json, JsonObject } from "../../shared/content.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../shared/content.ts";
 import { isLight } from "../../shared/json-text.ts";
-import type { ModelSettings, SettingsChange, ThinkingSetting } from "../../shared/settings.ts";
+import {
+  EFFORTS,
+  type ModelSettings,
+  type SettingsChange,
+  type ThinkingSetting,
+} from "../../shared/settings.ts";
 
 /** The API's own least. */
 const LEAST_BUDGET = 1_024;
@@ -50,7 +55,7 @@ export const CacheTtlField = v.picklist(["5m", "1h"]);
 /** Fields of a session and of a turn. */
 export const SETTINGS = {
   thinking: v.nullish(Thinking),
-  effort: v.nullish(v.picklist(["low", "medium", "high", "xhigh", "max"])),
+  effort: v.nullish(v.picklist(EFFORTS)),
   output_format: v.nullish(Format),
   stop_sequences: v.nullish(v.pipe(v.array(StopSequence), v.maxLength(MAX_STOP_SEQUENCES))),
   service_tier: v.nullish(v.picklist(["auto", "standard_only"])),
@@ -109,9 +114,6 @@ const refuse = (field: string, message: string): ProblemError =>
 
 const TYPES = ["string", "number", "integer", "boolean", "object", "array", "null"];
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** Rules whose breach makes the API refuse every request with this output format. */
 function checkSchema(schema: JsonObject, field: string): void {
   const light = isLight(schema, MAX_SCHEMA_BYTES);
@@ -125,13 +127,16 @@ function checkSchema(schema: JsonObject, field: string): void {
 function checkPart(schema: Json, field: string, depth: number): void {
   if (depth > MAX_SCHEMA_DEPTH) throw refuse(field, "The schema is nested too deeply");
   if (typeof schema === "boolean") return;
-  if (!isObject(schema)) throw refuse(field, "Input should be a JSON schema");
+  if (!isJsonObject(schema)) throw refuse(field, "Input should be a JSON schema");
   const { type, properties, required } = schema;
   const types = Array.isArray(type) ? type : type === undefined ? [] : [type];
   if (!types.every((name) => typeof name === "string" && TYPES.includes(name))) {
     throw refuse(`${field} -> type`, `Input should be one of ${TYPES.join(", ")}`);
   }
-  if ((types.includes("object") || isObject(properties)) && schema.additionalProperties !== false) {
+  if (
+    (types.includes("object") || isJsonObject(properties)) &&
+    schema.additionalProperties !== false
+  ) {
     throw refuse(
       `${field} -> additionalProperties`,
       "The API takes only closed objects: set additionalProperties to false",
@@ -149,7 +154,7 @@ function checkPart(schema: Json, field: string, depth: number): void {
   for (const keyword of ["properties", "$defs", "definitions"]) {
     const parts = schema[keyword];
     if (parts === undefined) continue;
-    if (!isObject(parts))
+    if (!isJsonObject(parts))
       throw refuse(`${field} -> ${keyword}`, "Input should be a valid dictionary");
     for (const [name, part] of Object.entries(parts)) {
       checkPart(part, `${field} -> ${keyword} -> ${name.slice(0, 100)}`, depth + 1);

@@ -9,8 +9,9 @@ import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { clock } from "../../shared/clock.ts";
 import type { JsonObject } from "../../shared/content.ts";
-import { sessionId } from "../../shared/ids.ts";
-import { dayOf, isoDay } from "../../shared/ledger.ts";
+import { isUlid, sessionId } from "../../shared/ids.ts";
+import { KEY_ID } from "../../shared/keys.ts";
+import { dayIn, dayOf, isoDay } from "../../shared/ledger.ts";
 import { pageAsked } from "./page.ts";
 
 /** The cursor behind the row of all keys that are not managed. */
@@ -18,9 +19,6 @@ const OTHER_KEYS = "none";
 
 /** Of a period that does not say where it begins, the last day included. */
 const DEFAULT_DAYS = 30;
-
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-const KEY_ID = /^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 const UsageRequest = v.object({
   group: v.optional(v.picklist(USAGE_GROUPS), "day"),
@@ -32,8 +30,8 @@ const UsageRequest = v.object({
 /** `GET /api/usage` */
 export async function getUsage(c: HttpContext): Promise<Response> {
   const { group, key, ...asked } = parse(UsageRequest, c.req.query(), "query");
-  const to = dayIn("to", asked.to) ?? dayOf(clock.now());
-  const from = dayIn("from", asked.from) ?? to - DEFAULT_DAYS + 1;
+  const to = dayAsked("to", asked.to) ?? dayOf(clock.now());
+  const from = dayAsked("from", asked.from) ?? to - DEFAULT_DAYS + 1;
   if (from > to) {
     const rule = "The period must not end before it begins";
     throw new ProblemError(invalidField("query -> from", "invalid_period", rule));
@@ -56,30 +54,23 @@ export async function getUsage(c: HttpContext): Promise<Response> {
 }
 
 /** The day in a query, counted from the epoch; null when it is not there. */
-function dayIn(name: "from" | "to", text: string | undefined): number | null {
+function dayAsked(name: "from" | "to", text: string | undefined): number | null {
   if (text === undefined) return null;
-  const day = dayOfText(text);
+  const day = dayIn(text);
   if (day !== null) return day;
   const rule = "The day must be a date such as 2026-11-20";
   throw new ProblemError(invalidField(`query -> ${name}`, "date_parsing", rule));
 }
 
-function dayOfText(text: string): number | null {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return null;
-  const at = Date.parse(text);
-  // `2026-02-30` has the form of a day and is none.
-  return Number.isNaN(at) || isoDay(dayOf(at)) !== text ? null : dayOf(at);
-}
-
 function cursorOf(group: UsageGroup, text: string): string | number | null {
   switch (group) {
     case "day":
-      return dayOfText(text);
+      return dayIn(text);
     case "model":
       return text.length > 0 && text.length <= 256 ? text : null;
     case "session": {
       const id = text.replace(/^sess_/, "");
-      return ULID.test(id) ? id : null;
+      return isUlid(id) ? id : null;
     }
     case "key":
       // The one for all other keys comes first, and may be a page of its own.
