@@ -11,8 +11,9 @@ const ALONE = [
   "test/session/compact-idle.test.ts",
   "test/session/expiry.test.ts",
   "test/session/forgotten.test.ts",
+  "test/session/webhooks*.test.ts",
   "test/api/cc/own-key*.test.ts",
-  "test/security/secrets.test.ts",
+  "test/security/secrets*.test.ts",
 ];
 
 /** Large requests and many clients: an isolate of their own bounds the memory that files use up together. */
@@ -50,7 +51,7 @@ export default defineConfig({
     // Vitest leaves one core to itself; it needs little of it.
     maxWorkers: "100%",
     // A line of the operator's log for each turn of each test would hide what the tests say.
-    onConsoleLog: (log) => !/^\{"event":"(turn|failure|refused)"/.test(log),
+    onConsoleLog: (log) => !/^\{"event":"(turn|failure|webhook|refused)"/.test(log),
     projects: [
       shared("workerd", ["test/**/*.test.ts"], HOSTILE),
       shared("hostile", HOSTILE),

@@ -1,10 +1,10 @@
-/** One account of 100,000 sessions: the list, a search, and a new session. */
+/** One account of 100,000 sessions: the list, a search, the pages of claude-code-api, and a new session. */
 import { createHash } from "node:crypto";
 import { json, now } from "./support/client.ts";
 import { COUNTING_WORKER, type Ledge, startLedge } from "./support/ledge.ts";
 import { startModelProcess } from "./support/model.ts";
 import { type Figure, type Result, spread } from "./support/results.ts";
-import type { AccountFilling } from "./worker/filling.ts";
+import { type AccountFilling, LABEL, LABELLED } from "./worker/filling.ts";
 
 const FEW = 100;
 const MANY = 100_000;
@@ -77,6 +77,18 @@ export default async function accounts(): Promise<Result> {
     await compare("a name that nobody has", () => `${page}&name=nobody`);
     await compare("one call of a search that finds a page", () => `${page}&q=SUBJECT`);
     await compare("one call of a search that finds nothing", () => `${page}&q=unicorn`);
+    const numbered = `/api/v1/sessions?limit=${PAGE}`;
+    await compare("first numbered page, by the last change", () => numbered);
+    await compare(
+      "a numbered page in the middle",
+      ({ sessions }) => `${numbered}&page=${Math.ceil(sessions / PAGE / 2)}`,
+    );
+    await compare(
+      `a numbered page of the label that ${100 / LABELLED} % have`,
+      () => `${numbered}&user_id=${LABEL}`,
+    );
+    await compare("totals of usage", () => "/api/v1/usage");
+    await compare("totals of usage, of that label", () => `/api/v1/usage?user_id=${LABEL}`);
     for (const q of ["needle", "unicorn"]) {
       const walks = { few: await walk(ledge, few, q), many: await walk(ledge, many, q) };
       const found = q === "needle" ? "finds one in the middle" : "finds nothing";

@@ -1,5 +1,7 @@
 /** `npm start`: a Ledge server on this machine, without an account and without a key. */
 import { readFileSync } from "node:fs";
+import type { Variables } from "../src/shared/config.ts";
+import { localKey } from "./local-key.ts";
 import { CannotStart, reachable, type Server, startServer } from "./server.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -35,11 +37,17 @@ async function run(settings: Settings): Promise<void> {
 
 async function start(settings: Settings): Promise<Server> {
   try {
-    return await startServer({ ...settings, onLogLine: (line) => console.log(line) });
+    const variables = await withKey(settings);
+    return await startServer({ ...settings, variables, onLogLine: (line) => console.log(line) });
   } catch (error) {
     if (error instanceof CannotStart) fail(error.message);
     throw error;
   }
+}
+
+/** Without a key of the owner's the server has one of its own, or it could sign no webhook. */
+async function withKey({ variables, config, data }: Settings): Promise<Variables> {
+  return config.webhookKeys ? variables : { ...variables, WEBHOOK_KEY: await localKey(data) };
 }
 
 function fail(...problems: string[]): never {

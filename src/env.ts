@@ -6,6 +6,8 @@ import type { Variables } from "./shared/config.ts";
 export interface Env extends Variables {
   readonly SESSION: DurableObjectNamespace<Session>;
   readonly ACCOUNT: DurableObjectNamespace<Account>;
+  /** The files below `assets/`. */
+  readonly ASSETS: Fetcher;
 }
 
 type Bindings = Env;

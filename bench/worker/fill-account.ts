@@ -1,7 +1,7 @@
 /** Fills an account's index with sessions, as their reports would have. */
 import { encodeTime } from "ulid";
 import type { SessionSummary } from "../../src/shared/summary.ts";
-import type { AccountFilling } from "./filling.ts";
+import { type AccountFilling, LABEL, LABELLED } from "./filling.ts";
 
 /** A session every minute. */
 const EVERY_MS = 60_000;
@@ -24,7 +24,7 @@ export function fillAccount(sql: SqlStorage, { from, count, needle }: AccountFil
 const summaryOf = (n: number, at: number, isNeedle: boolean): SessionSummary => ({
   session: `${encodeTime(at)}${String(n).padStart(16, "0")}`,
   seq: 7,
-  surface: "cc",
+  ...(n % LABELLED === 0 ? { surface: "code", user_id: LABEL } : { surface: "cc" }),
   name: null,
   title: isNeedle ? "The needle" : `Notes on subject ${n}`,
   first_message: `Please explain subject ${n} to me in a few words, and what follows from it for the others. ${"I know little of it. ".repeat(5)}`,

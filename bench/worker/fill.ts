@@ -16,6 +16,7 @@ const NOBODY = {
   cut: () => [],
   settled: () => null,
   read: () => true,
+  job: () => null,
   isInput: () => false,
   full: false,
   compactAt: 0,

@@ -28,3 +28,7 @@ export interface AccountFilling {
   /** The number of the one that a search is to find. */
   needle: number;
 }
+
+/** One in so many of them was made through claude-code-api, with this label. */
+export const LABELLED = 10;
+export const LABEL = "ann";

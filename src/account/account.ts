@@ -2,43 +2,44 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import type { AuditAsked, AuditEntry, AuditPage } from "../shared/audit.ts";
 import { clock } from "../shared/clock.ts";
-import { type AccountBudgets, readConfig } from "../shared/config.ts";
-import {
-  type KeyChanges,
-  keyUlid,
-  type ManagedKey,
-  NO_BUDGETS,
-  publicKeyId,
-  type RateLimit,
-} from "../shared/keys.ts";
+import { readConfig } from "../shared/config.ts";
+import { type KeyChanges, type ManagedKey, publicKeyId, type RateLimit } from "../shared/keys.ts";
 import { dayOf, type LedgerEntry } from "../shared/ledger.ts";
 import type { SessionSummary } from "../shared/summary.ts";
+import type { Template, TemplateFields } from "../shared/template.ts";
 import { AuditTable } from "./audit-table.ts";
-import { type KeyCreation, type KeyPage, KeyTable } from "./key-table.ts";
-import { type HeldLease, LeaseTable } from "./lease-table.ts";
+import { Budgets, type Grant } from "./budgets.ts";
 import {
-  type Asked,
-  type BudgetPosition,
-  type OutstandingLease,
-  positions,
-  type Spent,
-  share,
-} from "./leases.ts";
+  CodeQueries,
+  NO_LIFE,
+  NO_SESSIONS,
+  NO_TURNS,
+  type PageOf,
+  type SessionsOf,
+  type TurnsOf,
+  type UsageOf,
+} from "./code-queries.ts";
+import { type KeyCreation, type KeyPage, KeyTable } from "./key-table.ts";
+import { LeaseTable } from "./lease-table.ts";
+import type { Asked, BudgetPosition } from "./leases.ts";
 import { AccountKey, type KeyInfo } from "./own-key.ts";
-import { type RateAnswer, RateTable } from "./rate-table.ts";
+import { type RateAnswer, type RateStanding, RateTable } from "./rate-table.ts";
 import { ReservationTable } from "./reservation-table.ts";
 import { hasSchema, makeSchema } from "./schema.ts";
 import type { KeptSecret } from "./secret-table.ts";
 import type { ListAsked, SessionPage } from "./session-filter.ts";
 import { type Admission, type Claim, type ReportResult, SessionIndex } from "./session-index.ts";
+import {
+  builtinTemplate,
+  type NamedFields,
+  type TemplateChange,
+  TemplateTable,
+  withBuiltin,
+} from "./template-table.ts";
 import { NOTHING_USED, UsageLedger, type UsagePage, type UsageQuery } from "./usage.ts";
 
 /** What a session says that was written before there were leases. */
 const NO_LEASE = { n: 0, held: false };
-
-const NOTHING_SPENT: Spent = { day: 0, month: 0, total: 0 };
-
-const NOTHING_ALLOWED: AccountBudgets = { day: 0, month: 0, total: 0 };
 
 const NO_USAGE: UsagePage = { rows: [], more: false, totals: NOTHING_USED };
 
@@ -46,13 +47,6 @@ const NO_USAGE: UsagePage = { rows: [], more: false, totals: NOTHING_USED };
 export type Reservation =
   | { kind: "new" | "same" | "deleted"; session: string }
   | { kind: "conflict" };
-
-/** The answer to a session's wish to spend. */
-export type Grant =
-  | ({ kind: "granted" } & HeldLease)
-  | { kind: "refused"; budget: BudgetPosition }
-  /** Something newer was said since this was asked. */
-  | { kind: "stale" };
 
 /** The `Idempotency-Key` of a request, with its route, and the hash of its body. */
 export interface SentKey {
@@ -66,8 +60,8 @@ export interface AccountUsage extends UsagePage {
 
 /**
  * One account: the index of its sessions, its ledger, budgets and leases, its keys and their rate
- * limits, its audit, and its own Anthropic key. Its name is the account's id. No method throws for
- * what a caller may send.
+ * limits, its audit, its templates, and its own Anthropic key. Its name is the account's id. No
+ * method throws for what a caller may send.
  */
 export class Account extends DurableObject<Env> {
   readonly #sql: SqlStorage;
@@ -79,6 +73,9 @@ export class Account extends DurableObject<Env> {
   readonly #anthropicKey: AccountKey;
   readonly #keys: KeyTable;
   readonly #rates: RateTable;
+  readonly #templates: TemplateTable;
+  readonly #budgets: Budgets;
+  readonly #code: CodeQueries;
   #ready: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -92,8 +89,16 @@ export class Account extends DurableObject<Env> {
     this.#anthropicKey = new AccountKey(this.#sql, ctx.id.name ?? "");
     this.#keys = new KeyTable(this.#sql);
     this.#rates = new RateTable(this.#sql);
+    this.#templates = new TemplateTable(this.#sql);
+    this.#budgets = new Budgets({
+      ledger: this.#ledger,
+      leases: this.#leases,
+      keys: this.#keys,
+      env: () => this.env,
+    });
+    this.#code = new CodeQueries(this.#sql, this.#ledger);
     this.#ready = hasSchema(this.#sql);
-    // An account of an older version lacks some tables.
+    // An account of an older version lacks some tables, or has one in an older form.
     if (this.#ready) makeSchema(this.#sql);
   }
 
@@ -180,39 +185,16 @@ export class Account extends DurableObject<Env> {
     asked: Asked,
     audit: readonly AuditEntry[] = [],
   ): Grant {
-    const now = clock.now();
-    const { session, lease, spent_usd } = summary;
     if (this.report(summary, entries, audit).kind === "deleted") return { kind: "stale" };
-    const known = this.#leases.of(session);
-    if (known && known.n > lease.n) {
-      // Either the answer was lost, or this question comes late and nobody reads the answer.
-      const repeated = known.n === lease.n + 1 && now < known.expires_at;
-      return repeated ? granted(known) : { kind: "stale" };
-    }
-    if (!known && this.#sessions.newestLease(session) > lease.n) return { kind: "stale" };
-    const { key } = asked;
-    // A session gives back what it has of one key's money before it asks for another's.
-    if (known && known.key !== key) return { kind: "stale" };
-    const others = this.#leases.outstanding(session);
-    const ofKey = key === undefined ? [] : this.#keyPositions(key, NOTHING_ALLOWED, others, now);
-    const budgets = [...this.#positions(others, now), ...ofKey];
-    const shared = share(budgets, asked);
-    if (shared.kind === "refused") return shared;
-    // Should the answer be lost, the session goes on under the lease that it has.
-    const ceiling_usd = Math.max(spent_usd + shared.amount_usd, known?.ceiling_usd ?? 0);
-    const given = { ceiling_usd, keep: shared.keep, ...(key === undefined ? {} : { key }) };
-    return granted(this.#leases.put(session, given, lease.n + 1, now));
+    const newest = () => this.#sessions.newestLease(summary.session);
+    return this.#budgets.lease(summary, asked, newest, clock.now());
   }
 
   /** What was used in a period, and where the budgets stand: those of the key that is asked about. */
   usage(query: UsageQuery): AccountUsage {
     const now = clock.now();
-    if (!this.#ready) return { ...NO_USAGE, budgets: this.#limits([], NOTHING_SPENT, now) };
-    const page = this.#ledger.page(query);
-    const all = this.#leases.outstanding(null);
-    const { key } = query;
-    if (key === undefined) return { ...page, budgets: this.#positions(all, now) };
-    return { ...page, budgets: this.#keyPositions(key, NO_BUDGETS, all, now) };
+    if (!this.#ready) return { ...NO_USAGE, budgets: this.#budgets.untouched(now) };
+    return { ...this.#ledger.page(query), budgets: this.#budgets.standing(query.key, now) };
   }
 
   /** Takes a session that `submission` deleted out of the list for good and keeps its final figures. */
@@ -274,9 +256,7 @@ export class Account extends DurableObject<Env> {
   /** The same, and where its budgets stand. */
   keyStanding(id: string): { key: ManagedKey; budgets: BudgetPosition[] } | null {
     const key = this.managedKey(id);
-    if (!key) return null;
-    const all = this.#leases.outstanding(null);
-    return { key, budgets: this.#keyPositions(publicKeyId(id), NO_BUDGETS, all, clock.now()) };
+    return key && { key, budgets: this.#budgets.standing(publicKeyId(id), clock.now()) };
   }
 
   /** Null when there is no such key. `call` is a ULID that names the call, should it come twice. */
@@ -308,6 +288,12 @@ export class Account extends DurableObject<Env> {
     return this.#rates.admit(bucket, limit);
   }
 
+  /** Where such a key stands; nothing is counted, and nothing written. */
+  rateStanding(bucket: string, limit: RateLimit): RateStanding {
+    if (!this.#ready) return { remaining: limit.requests, reset_ms: 0 };
+    return this.#rates.standing(bucket, limit);
+  }
+
   /** Keeps the account's own Anthropic key, or takes it away. */
   setOwnKey(kept: KeptSecret | null): KeyInfo | null {
     if (kept) {
@@ -329,28 +315,59 @@ export class Account extends DurableObject<Env> {
     return this.#anthropicKey.sealed(result.ok ? result.config.encryption : null);
   }
 
-  #positions(outstanding: readonly OutstandingLease[], now: number): BudgetPosition[] {
-    return this.#limits(outstanding, this.#ledger.spent(dayOf(now)), now);
+  /** Built-in ones in their own order, then the account's by name; one of its own hides a built-in. */
+  templates(): Template[] {
+    return withBuiltin(this.#ready ? this.#templates.all() : []);
   }
 
-  /** Those of a managed key; `unknown` are its limits where it is not kept any more. */
-  #keyPositions(
-    key: string,
-    unknown: AccountBudgets,
-    outstanding: readonly OutstandingLease[],
-    now: number,
-  ): BudgetPosition[] {
-    const budgets = this.#keys.get(keyUlid(key) ?? "")?.budgets ?? unknown;
-    const own = outstanding.filter((lease) => lease.key === key);
-    const spent = this.#ledger.spent(dayOf(now), key);
-    return positions(budgets, spent, own, now).map((position) => ({ ...position, key }));
+  /** Null when there is none of this name. */
+  template(name: string): Template | null {
+    return (this.#ready ? this.#templates.get(name) : null) ?? builtinTemplate(name);
   }
 
-  #limits(outstanding: readonly OutstandingLease[], spent: Spent, now: number): BudgetPosition[] {
-    const result = readConfig(this.env);
-    // With a wrong configuration nothing is served, so nothing is spent.
-    const budgets = result.ok ? result.config.budgets : NOTHING_ALLOWED;
-    return positions(budgets, spent, outstanding, now);
+  /** Keeps a template of the account's own. */
+  putTemplate(name: string, fields: TemplateFields): TemplateChange {
+    this.#prepare();
+    return this.#templates.put({ ...fields, name });
+  }
+
+  /** Removes one of the account's own; false when there was none. A built-in of that name shows again. */
+  removeTemplate(name: string): boolean {
+    return this.#ready && this.#templates.remove(name);
+  }
+
+  /** Makes these all that the account has of its own. */
+  replaceTemplates(templates: readonly NamedFields[]): TemplateChange {
+    this.#prepare();
+    return this.#templates.replace(templates);
+  }
+
+  /** The session of this name, of several the newest; null when there is none. */
+  sessionNamed(name: string): string | null {
+    return this.#ready ? this.#sessions.named(name) : null;
+  }
+
+  /** One page of the sessions that live, of all surfaces. */
+  codeSessions(asked: PageOf): SessionsOf {
+    return this.#ready ? this.#code.sessions(asked) : NO_SESSIONS;
+  }
+
+  /**
+   * The idle session of claude-code-api in which nothing happened for longest: the one that makes
+   * room for another. Null when there is none besides `taken`.
+   */
+  oldestIdle(taken: readonly string[] = []): string | null {
+    return this.#ready ? this.#code.oldestIdle(taken) : null;
+  }
+
+  /** What the account used in all its life, or the sessions with a label. */
+  codeUsage({ user_id = null }: { user_id?: string | null | undefined }): UsageOf {
+    return this.#ready ? this.#code.usage(user_id) : NO_LIFE;
+  }
+
+  /** One page of the messages of which the audit knows. Their texts are in the sessions. */
+  turnAudit(asked: PageOf): TurnsOf {
+    return this.#ready ? this.#code.turns(asked, this.#auditSince()) : NO_TURNS;
   }
 
   /** What happened before is not in the audit. */
@@ -368,5 +385,3 @@ export class Account extends DurableObject<Env> {
     this.#ready = true;
   }
 }
-
-const granted = (lease: HeldLease): Grant => ({ kind: "granted", ...lease });

@@ -25,6 +25,17 @@ type Methods = Pick<
   | "updateKey"
   | "revokeKey"
   | "admit"
+  | "rateStanding"
+  | "templates"
+  | "template"
+  | "putTemplate"
+  | "removeTemplate"
+  | "replaceTemplates"
+  | "sessionNamed"
+  | "codeSessions"
+  | "oldestIdle"
+  | "codeUsage"
+  | "turnAudit"
 >;
 
 /** The methods of an account's object, as a caller on the other side sees them. */
@@ -65,5 +76,16 @@ export function accountOf(env: Pick<Env, "ACCOUNT">, id: string): AccountClient 
     updateKey: (...args) => stub().updateKey(...args),
     revokeKey: (...args) => stub().revokeKey(...args),
     admit: (...args) => stub().admit(...args),
+    rateStanding: (...args) => stub().rateStanding(...args),
+    templates: (...args) => stub().templates(...args),
+    template: (...args) => stub().template(...args),
+    putTemplate: (...args) => stub().putTemplate(...args),
+    removeTemplate: (...args) => stub().removeTemplate(...args),
+    replaceTemplates: (...args) => stub().replaceTemplates(...args),
+    sessionNamed: (...args) => stub().sessionNamed(...args),
+    codeSessions: (...args) => stub().codeSessions(...args),
+    oldestIdle: (...args) => stub().oldestIdle(...args),
+    codeUsage: (...args) => stub().codeUsage(...args),
+    turnAudit: (...args) => stub().turnAudit(...args),
   };
 }

@@ -20,6 +20,8 @@ export interface RateAnswer {
   reset_ms: number;
 }
 
+export type RateStanding = Omit<RateAnswer, "admitted">;
+
 /**
  * Whether one more fits into the window that ends now: fewer than `requests` were let through in it.
  * One leaves when it is exactly as old as the window is long.
@@ -56,13 +58,7 @@ export class RateTable {
 
   /** Writes one row when the request is let through, and none when it is refused. */
   admit(bucket: string, limit: RateLimit): RateAnswer {
-    const query = "SELECT times FROM rate WHERE bucket = ?";
-    const [row] = this.#sql.exec<{ times: ArrayBuffer }>(query, bucket).toArray();
-    const { times, ...answer } = slide(
-      row ? [...new Float64Array(row.times)] : [],
-      limit,
-      clock.now(),
-    );
+    const { times, ...answer } = slide(this.#times(bucket), limit, clock.now());
     if (answer.admitted) {
       this.#sql.exec(
         "INSERT INTO rate (bucket, times) VALUES (?, ?) ON CONFLICT DO UPDATE SET times = excluded.times",
@@ -71,5 +67,22 @@ export class RateTable {
       );
     }
     return answer;
+  }
+
+  /** Where the window stands, for a request that is none of those that count. */
+  standing(bucket: string, { requests, window_seconds }: RateLimit): RateStanding {
+    const [now, window] = [clock.now(), window_seconds * 1000];
+    const counted = this.#times(bucket).filter((at) => now - at < window);
+    const [oldest] = counted.slice(-requests);
+    return {
+      remaining: Math.max(0, requests - counted.length),
+      reset_ms: oldest === undefined ? 0 : Math.min(oldest, now) + window - now,
+    };
+  }
+
+  #times(bucket: string): number[] {
+    const query = "SELECT times FROM rate WHERE bucket = ?";
+    const [row] = this.#sql.exec<{ times: ArrayBuffer }>(query, bucket).toArray();
+    return row ? [...new Float64Array(row.times)] : [];
   }
 }

@@ -7,8 +7,10 @@
  */
 import { AUDIT_TABLE } from "./audit-table.ts";
 import { KEY_TABLE } from "./key-table.ts";
+import { makeNameTables } from "./name-table.ts";
 import { RATE_TABLE } from "./rate-table.ts";
 import { SECRET_TABLE } from "./secret-table.ts";
+import { TEMPLATE_TABLE } from "./template-table.ts";
 
 const FIGURES = `
   calls INTEGER NOT NULL,
@@ -38,30 +40,14 @@ CREATE TABLE IF NOT EXISTS session (
   summary TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
 
-CREATE TABLE IF NOT EXISTS name (
-  -- The name of a session: unique among those that live. Text as the client sent it.
-  name TEXT PRIMARY KEY,
-  -- The session's ULID.
-  session TEXT NOT NULL
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE IF NOT EXISTS claim (
-  -- A name that a session is about to take, until its report says that it has. Few rows, so it is
-  -- read as a whole where it must be.
-  name TEXT PRIMARY KEY,
-  session TEXT NOT NULL,
-  -- From here on the claim is void, in milliseconds since the epoch.
-  until INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
-
 CREATE TABLE IF NOT EXISTS tombstone (
   -- The ULID of a deleted session. A table of its own, so that a page of the list never steps
   -- over deleted sessions.
   id TEXT PRIMARY KEY,
   -- When the session was deleted, in milliseconds since the epoch.
   deleted_at INTEGER NOT NULL,
-  -- FinalFigures as JSON: what the session cost, for usage and budgets, and nothing that its
-  -- user wrote (no title, no metadata).
+  -- FinalFigures as JSON: what the session cost, for usage and budgets, with its label and its
+  -- jobs, and nothing that its user wrote (no title, no metadata).
   figures TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
 
@@ -149,11 +135,13 @@ ${FIGURES}
 export const hasSchema = (sql: SqlStorage): boolean =>
   sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'session'").toArray().length > 0;
 
-/** Makes the tables that are missing. */
+/** Makes the tables that are missing, and gives those of older versions their present form. */
 export const makeSchema = (sql: SqlStorage): void => {
   sql.exec(TABLES);
+  makeNameTables(sql);
   sql.exec(AUDIT_TABLE);
   sql.exec(KEY_TABLE);
   sql.exec(RATE_TABLE);
   sql.exec(SECRET_TABLE);
+  sql.exec(TEMPLATE_TABLE);
 };

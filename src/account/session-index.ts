@@ -24,6 +24,9 @@ export type Admission =
 /** `unknown`: the account has not heard of the session yet. */
 export type Claim = { kind: "claimed" | "taken" | "unknown" };
 
+/** Such a session has its name whoever else has it: that is what clients of this API expect. */
+const sharesNames = ({ surface }: SessionSummary): boolean => surface === "code";
+
 /** Needs the tables of schema.ts. */
 export class SessionIndex {
   readonly #sessions: SessionTable;
@@ -48,13 +51,19 @@ export class SessionIndex {
     return this.#sessions.newestLease(session);
   }
 
+  /** The session of this name, of several the newest; or null. */
+  named(name: string): string | null {
+    return this.#names.sessionOf(name);
+  }
+
   /** Takes what a session says of itself, unless something newer is known. */
   report(summary: SessionSummary, now: number): ReportResult {
     const { session, seq, name = null } = summary;
     const known = this.#sessions.seqOf(session);
     if (known !== null && known >= seq) return { kind: "stale" };
     const before = known === null ? null : this.#sessions.nameOf(session);
-    const named = this.#names.told(session, { name, before }, now);
+    const told = { name, before, shared: sharesNames(summary) };
+    const named = this.#names.told(session, told, now);
     this.#sessions.put(named ? summary : { ...summary, name: null }, known === null);
     return named ? { kind: "stored" } : { kind: "stored", unnamed: true };
   }
@@ -69,7 +78,8 @@ export class SessionIndex {
     const { session, name = null } = summary;
     if (this.isDeleted(session)) return { kind: "deleted" };
     if (this.#sessions.seqOf(session) === null) {
-      if (name !== null && this.#names.isTaken(name, session, now)) {
+      const isFree = name === null || sharesNames(summary);
+      if (!isFree && this.#names.isTaken(name, session, now)) {
         return { kind: "refused", code: "name_taken" };
       }
       if (most !== null && this.#sessions.reaches(most)) {
@@ -87,12 +97,7 @@ export class SessionIndex {
 
   /** One page of the sessions that exist. */
   list(asked: ListAsked): SessionPage {
-    if (asked.name === undefined) return this.#sessions.list(asked);
-    const session = this.#names.sessionOf(asked.name);
-    return {
-      sessions: session === null ? [] : this.#sessions.one(session, asked),
-      next_cursor: null,
-    };
+    return this.#sessions.list(asked);
   }
 
   /** Takes a deleted session out for good and keeps its final figures. */

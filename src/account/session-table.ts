@@ -66,29 +66,14 @@ export class SessionTable {
     return this.#count.known >= limit;
   }
 
-  /** The one session, if it is of this page and what is asked for holds. */
-  one(session: string, asked: ListAsked): SessionSummary[] {
-    if (asked.cursor !== null && session >= asked.cursor) return [];
-    const query = "SELECT summary FROM session WHERE id = ?";
-    return this.#sql
-      .exec<{ summary: string }>(query, session)
-      .toArray()
-      .map(({ summary }) => parsed(summary))
-      .filter(matcherOf(asked));
-  }
-
   /** One page. With filters it looks at a bounded part of the index, so it may be empty and not the last. */
   list(asked: ListAsked): SessionPage {
-    const { from, to } = rangeOf(asked);
     const matches = matcherOf(asked);
     const sessions: SessionSummary[] = [];
-    const query = "SELECT id, summary FROM session WHERE id < ? AND id >= ? ORDER BY id DESC";
-    type Stored = { id: string; summary: string };
     let rows = 0;
     let characters = 0;
     let last: string | null = null;
-    const found = this.#sql.exec<Stored>(query, before(asked.cursor, to), from);
-    for (const { id, summary } of found) {
+    for (const { id, summary } of this.#read(asked)) {
       // One row is looked at whatever its size, or a long one could never be passed.
       const enough = rows === MOST_ROWS || characters + summary.length > MOST_CHARACTERS;
       if (sessions.length === asked.limit || (rows > 0 && enough)) {
@@ -97,12 +82,31 @@ export class SessionTable {
       rows += 1;
       characters += summary.length;
       last = id;
-      const one = parsed(summary);
+      const one = parsedSummary(summary);
       if (matches(one)) sessions.push(one);
     }
     return { sessions, next_cursor: null };
   }
+
+  /** Those of the times asked for, and of the name where there is one, newest first. */
+  #read(asked: ListAsked): Iterable<Stored> {
+    const { from, to } = rangeOf(asked);
+    const end = before(asked.cursor, to);
+    if (asked.name === undefined) {
+      const query = "SELECT id, summary FROM session WHERE id < ? AND id >= ? ORDER BY id DESC";
+      return this.#sql.exec<Stored>(query, end, from);
+    }
+    return this.#sql.exec<Stored>(
+      `SELECT id, summary FROM name CROSS JOIN session ON id = name.session
+       WHERE name = ? AND name.session < ? AND name.session >= ? ORDER BY name.session DESC`,
+      asked.name,
+      end,
+      from,
+    );
+  }
 }
+
+type Stored = { id: string; summary: string };
 
 const before = (cursor: string | null, to: string | null): string => {
   const ends = [cursor, to].filter((end) => end !== null).sort();
@@ -110,4 +114,5 @@ const before = (cursor: string | null, to: string | null): string => {
 };
 
 // What `put` has written.
-const parsed = (summary: string): SessionSummary => JSON.parse(summary) as SessionSummary;
+export const parsedSummary = (summary: string): SessionSummary =>
+  JSON.parse(summary) as SessionSummary;

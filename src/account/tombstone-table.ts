@@ -3,7 +3,7 @@ import type { SessionSummary } from "../shared/summary.ts";
 
 type FinalFigures = Pick<
   SessionSummary,
-  "surface" | "model" | "turn_count" | "usage" | "cost_usd" | "created_at"
+  "surface" | "user_id" | "model" | "turn_count" | "usage" | "cost_usd" | "jobs" | "created_at"
 > & {
   /** The one that deleted it. */
   submission: string;
@@ -28,9 +28,11 @@ export class TombstoneTable {
   }
 
   put(session: string, submission: string, final: SessionSummary, at: number): void {
-    const { surface, model, turn_count, usage, cost_usd, created_at } = final;
+    const { surface, user_id, model, turn_count, usage, cost_usd, jobs, created_at } = final;
     const figures: FinalFigures = {
       surface,
+      ...(user_id === undefined ? {} : { user_id }),
+      ...(jobs === undefined ? {} : { jobs }),
       model,
       turn_count,
       usage,

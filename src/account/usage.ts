@@ -75,6 +75,12 @@ const ALL = `
   UNION ALL
   SELECT day, session, model, ${LIST} FROM key_usage`;
 
+/** Sessions with the label ?1, living and deleted. */
+const LABELLED = `
+  SELECT id FROM session WHERE summary ->> 'user_id' = ?1
+  UNION ALL
+  SELECT id FROM tombstone WHERE figures ->> 'user_id' = ?1`;
+
 /**
  * Each day once: those that are over, up to ?3, from their sums, the others from what each session
  * used. ?4 is null here, and a managed key below.
@@ -179,6 +185,18 @@ export class UsageLedger {
       month: this.#cost(month.first, month.next - 1, key),
       total: this.#cost(0, LAST_DAY, key),
     };
+  }
+
+  /** Of all days: of the account, or of the sessions with a label, deleted ones too. */
+  life(user_id: string | null): Pick<Figures, "cost" | "turns"> {
+    const sums = "SELECT coalesce(SUM(cost), 0) AS cost, coalesce(SUM(turns), 0) AS turns";
+    type Sums = Pick<Stored, "cost" | "turns">;
+    if (user_id !== null) {
+      const query = `${sums} FROM (${ALL}) WHERE session IN (${LABELLED})`;
+      return this.#sql.exec<Sums>(query, user_id).one();
+    }
+    const { days, values } = this.#source({ from: 0, to: LAST_DAY });
+    return this.#sql.exec<Sums>(`${sums} FROM (${days})`, ...values).one();
   }
 
   page(query: UsageQuery): UsagePage {

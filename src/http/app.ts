@@ -5,21 +5,24 @@ import { followLogLevel } from "../shared/log-level.ts";
 import type { HttpEnv } from "./context.ts";
 import { cors } from "./cors.ts";
 import * as problems from "./problems.ts";
+import { type ErrorForm, formOn } from "./problems.ts";
 import { requestId } from "./request-id.ts";
 import { securityHeaders } from "./security.ts";
 
 /**
  * An app with everything that all surfaces share: request ids, security headers, the checked
- * configuration, CORS, problems for errors, 404 and 405. Surfaces add their routes to it.
+ * configuration, CORS, problems for errors, 404 and 405. Surfaces add their routes to it, and their
+ * own forms of errors.
  *
  * @example
  * const app = createApp();
  * app.use("/api/*", authentication());
  * app.get("/api/things", (c) => c.json({ account: c.get("account") }));
  */
-export function createApp(): Hono<HttpEnv> {
+export function createApp(forms: readonly ErrorForm[] = []): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
   app.use(
+    errorForm(forms),
     requestId(),
     securityHeaders(),
     configuration(),
@@ -33,6 +36,13 @@ export function createApp(): Hono<HttpEnv> {
   app.notFound(problems.onNotFound);
   return app;
 }
+
+/** Puts into the context how problems are said on the request's path. */
+const errorForm = (forms: readonly ErrorForm[]): MiddlewareHandler<HttpEnv> =>
+  async function errorForm(c, next) {
+    c.set("errorForm", formOn(forms, c.req.path));
+    return next();
+  };
 
 /** Puts the configuration into the context, or answers 503 that names what is wrong with it. */
 const configuration = (): MiddlewareHandler<HttpEnv> =>

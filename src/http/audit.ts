@@ -80,9 +80,10 @@ function deedOf(c: HttpContext, { audit, path }: Route): Act | null {
   const url = new URL(made ?? c.req.url, c.req.url);
   // Anything may stand in another address, such as that of a file.
   const key = made === null ? segment(path, c.req.path, ":key") : url.pathname.split("/").at(-1);
-  const target = key && keyUlid(key) !== null ? key : null;
-  // Only a good name of an account has come so far.
-  const detail = target === null ? null : url.searchParams.get("account");
+  const keyTarget = key && keyUlid(key) !== null ? key : null;
+  // Only a good name of an account or of a template has come so far.
+  const detail = keyTarget === null ? null : url.searchParams.get("account");
+  const target = keyTarget ?? segment(path, c.req.path, ":template") ?? null;
   return { action: audit, outcome: "ok", detail, target };
 }
 
@@ -101,7 +102,7 @@ async function tell(c: HttpContext, { path }: Route, act: Act): Promise<void> {
     source: ulid(now),
     n: 0,
     ...act,
-    session: sessionUlid(segment(path, c.req.path, ":id") ?? ""),
+    session: c.get("session") ?? sessionUlid(segment(path, c.req.path, ":id") ?? ""),
     key: callerName(key),
     request_id: c.get("requestId"),
   };

@@ -49,8 +49,12 @@ export function refuse(c: HttpContext, { end, identity }: EndedStanding): never 
 
 type EndedStanding = Extract<Standing, { kind: "ended" }>;
 
-/** @throws ProblemError 401, or 503 where there is no key to be had */
-async function identify(c: HttpContext): Promise<Identity> {
+/**
+ * Whose request it is.
+ *
+ * @throws ProblemError 401, or 503 where there is no key to be had
+ */
+export async function identify(c: HttpContext): Promise<Identity> {
   const config = c.get("config");
   const presented = credentials(c.req.raw.headers);
   const configured = await configuredIdentities(config);
@@ -69,6 +73,11 @@ async function identify(c: HttpContext): Promise<Identity> {
   const reason = whyNotAnonymous(c.req.raw, config.allowAnonymous);
   if (reason === null) return anonymousOf(config);
   throw new ProblemError(unavailable("no_api_key", `${reason}. ${HOW_TO_SET_A_KEY}.`));
+}
+
+/** The text is a key of the configuration, whoever's. */
+export async function isConfiguredKey(config: Config, text: string): Promise<boolean> {
+  return identityOf(await configuredIdentities(config), await digestOf(text)) !== null;
 }
 
 /** Whom a ticket can be of that names no key: everybody of the account whose key stands in no table. */

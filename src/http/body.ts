@@ -96,6 +96,17 @@ export const readLongJson = (
   names: ReadonlySet<string>,
 ): Promise<Json> => read(request, maxBytes, names);
 
+/**
+ * A request's body as text.
+ *
+ * @throws ProblemError 413, or 422 when it is not UTF-8
+ */
+export async function readText(request: Request, maxBytes: number): Promise<string> {
+  const pieces: string[] = [];
+  await readPieces(request, maxBytes, (text) => pieces.push(text));
+  return pieces.join("");
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 async function read(

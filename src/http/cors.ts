@@ -23,6 +23,7 @@ const RESPONSE_HEADERS = [
   "content-range",
   "etag",
   "idempotency-replayed",
+  "last-modified",
   "location",
   "preference-applied",
   "retry-after",
@@ -31,6 +32,7 @@ const RESPONSE_HEADERS = [
   "x-ratelimit-remaining",
   "x-ratelimit-reset",
   "x-request-id",
+  "x-response-time",
 ];
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];

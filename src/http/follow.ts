@@ -12,6 +12,7 @@ import { type Cursor, formatCursor, wholePlace } from "../shared/cursor.ts";
 import type { Event, Preview, ToolOutput } from "../shared/events.ts";
 import { eventsOf } from "../shared/row-events.ts";
 import type { Row } from "../shared/rows.ts";
+import type { TurnRecord } from "../shared/turn-record.ts";
 import { EMPTY_VIEW, reduce, type View } from "../shared/view.ts";
 import type { KeyEnd } from "./caller.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
@@ -19,10 +20,19 @@ import { type Inbox, openInbox } from "./inbox.ts";
 /** One thing that a follower sees. */
 export type Followed =
   /**
-   * `live` is false while older rows are being read: the reader sets the pace then. `offset` is how
-   * much was seen of the preview of a call that is open behind the row.
+   * `before` is the view before it. `live` is false while older rows are being read: the reader sets
+   * the pace then. `offset` is how much was seen of the preview of a call that is open behind the row.
+   * `record`: see recorded.ts.
    */
-  | { kind: "row"; row: Row; events: Event[]; live: boolean; offset: number }
+  | {
+      kind: "row";
+      row: Row;
+      events: Event[];
+      before: View;
+      live: boolean;
+      offset: number;
+      record?: TurnRecord | null;
+    }
   /** `cursor` is the place behind it. */
   | { kind: "preview"; preview: Preview; cursor: string }
   /** What a tool prints while it runs; whoever is not there misses it. `cursor` stays where it is. */
@@ -244,10 +254,11 @@ export class Follower {
       // Rows are pushed and pulled at the same time; each is taken once.
       if (this.#seq !== null && row.seq <= this.#seq) continue;
       this.#seq = row.seq;
-      const events = eventsOf(row, this.#view);
+      const before = this.#view;
+      const events = eventsOf(row, before);
       for (const event of events) this.#view = reduce(this.#view, event);
       if (endsPreview(row)) this.#offset = 0;
-      yield { kind: "row", row, events, live, offset: this.#offset };
+      yield { kind: "row", row, events, before, live, offset: this.#offset };
     }
   }
 

@@ -5,7 +5,9 @@ import type { Event, Preview, ToolOutput } from "../shared/events.ts";
 import { isLight, jsonTexts } from "../shared/json-text.ts";
 import { PIECE_UNITS } from "../shared/long-text.ts";
 import type { Row } from "../shared/rows.ts";
-import { MAX_PENDING_BYTES, type SseFrame } from "./sse.ts";
+import type { TurnRecord } from "../shared/turn-record.ts";
+import type { View } from "../shared/view.ts";
+import { MAX_PENDING_BYTES, type SseDialect, type SseFrame } from "./sse.ts";
 
 /** A frame without its id. */
 export interface FrameBody {
@@ -13,11 +15,24 @@ export interface FrameBody {
   data: unknown;
 }
 
+/** Why a stream ends before what it follows; `retryable` tells a client to come back with its cursor. */
+export interface StreamError {
+  code: string;
+  message: string;
+  retryable: boolean;
+  [extra: string]: unknown;
+}
+
 /** One surface's way to say things. */
 export interface StreamEncoder {
-  row(row: Row, events: readonly Event[]): FrameBody[];
+  /** `before` is the view before the row; `record` that of its turn, where it was asked for. */
+  row(row: Row, events: readonly Event[], before: View, record?: TurnRecord | null): FrameBody[];
   preview(preview: Preview, cursor: string): FrameBody[];
   output(output: ToolOutput, cursor: string): FrameBody[];
+  /** The last frame of a stream that cannot go on; absent: CC API's. */
+  error?(error: StreamError, cursor: string): FrameBody;
+  /** How frames are written; absent: as CC API's. */
+  readonly dialect?: SseDialect;
 }
 
 /**

@@ -8,7 +8,7 @@ const encoder = new TextEncoder();
 export function answerJson(
   c: HttpContext,
   value: object,
-  status: 200 | 201 = 200,
+  status: 200 | 201 | 202 = 200,
   headers: Record<string, string> = {},
 ): Response {
   if (isLight(value)) return c.json(value, status, headers);

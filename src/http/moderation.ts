@@ -11,7 +11,7 @@ import { BUILT_IN_RULES, plain } from "./moderation-rules.ts";
 import { type Problem, ProblemError } from "./problems.ts";
 
 /** Where a prompt comes in. */
-export type ModeratedSurface = "native" | "api-v1";
+export type ModeratedSurface = "native" | "api-v1" | "chat";
 
 const WINDOW_UNITS = 65_536;
 /** Of the text before a window, so much is looked at again: no match is longer. */
@@ -83,7 +83,7 @@ export function* promptTexts(blocks: readonly WireBlock[]): Generator<string> {
 const SURFACES: Readonly<Record<ModerationMode, readonly ModeratedSurface[]>> = {
   off: [],
   "api-v1": ["api-v1"],
-  all: ["native", "api-v1"],
+  all: ["native", "api-v1", "chat"],
 };
 
 /**

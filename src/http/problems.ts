@@ -10,7 +10,7 @@ import type { JsonObject } from "../shared/content.ts";
 import { errorOf, writeLine } from "../shared/log-line.ts";
 import type { HttpContext } from "./context.ts";
 
-const TITLES = {
+export const TITLES = {
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
@@ -135,6 +135,19 @@ export interface ProblemPlace {
   requestId: string;
 }
 
+/** How one surface says problems, on the paths that are its own. */
+export interface ErrorForm {
+  /** `/v1` is about `/v1` and whatever lies below it. Of several the longest holds. */
+  path: string;
+  response(problem: Problem, place: ProblemPlace): Response;
+}
+
+/** The form that holds on `path`; undefined where none does. */
+export const formOn = (forms: readonly ErrorForm[], path: string): ErrorForm | undefined =>
+  forms
+    .filter((form) => path === form.path || path.startsWith(`${form.path}/`))
+    .toSorted((a, b) => b.path.length - a.path.length)[0];
+
 /** The response that says `problem`, as `application/problem+json`. */
 export function problemResponse(problem: Problem, place: ProblemPlace): Response {
   const { status, code, detail, type = "about:blank", errors, headers, extra } = problem;
@@ -165,7 +178,8 @@ function placeOf(c: HttpContext): ProblemPlace {
 /** Answers with a problem, from inside a route. */
 export function respond(c: HttpContext, problem: Problem): Response {
   c.set("problem", problem.code);
-  return problemResponse(problem, placeOf(c));
+  const response = c.get("errorForm")?.response ?? problemResponse;
+  return response(problem, placeOf(c));
 }
 
 /** `app.onError`: a thrown problem as it is; anything else as a 500 whose cause is in the log. */

@@ -3,7 +3,13 @@ import { type Cursor, formatCursor } from "../shared/cursor.ts";
 import { errorOf, writeLine } from "../shared/log-line.ts";
 import { endMessage } from "./caller.ts";
 import type { FollowEnd, Followed } from "./follow.ts";
-import { type FrameBody, previewFrames, rowFrames, type StreamEncoder } from "./frames.ts";
+import {
+  type FrameBody,
+  previewFrames,
+  rowFrames,
+  type StreamEncoder,
+  type StreamError,
+} from "./frames.ts";
 import type { SseFrame, SseStream } from "./sse.ts";
 
 export type FollowStream = AsyncGenerator<Followed, FollowEnd | null>;
@@ -19,22 +25,26 @@ export async function pump(
   seen: Cursor,
 ): Promise<void> {
   let last = formatCursor(seen);
+  const error = (what: StreamError) => errorFrame(encoder, last, what);
   try {
     for (;;) {
       const step = await followed.next();
-      if (step.done) return await sse.end(step.value ? endFrame(step.value, last) : undefined);
+      if (step.done) {
+        const why = step.value && errorOfEnd(step.value);
+        return await sse.end(why ? error(why) : undefined);
+      }
       for (const frame of framesOf(step.value, encoder, seen)) {
         const written = sse.frame(frame);
-        if (written === "slow") return await sse.end(errorFrame(last, SLOW_READER));
+        if (written === "slow") return await sse.end(error(SLOW_READER));
         if (written === "closed") return;
         last = frame.id ?? last;
       }
       // What was there before is read at the client's pace, one row ahead of it.
       if (step.value.kind === "row" && !step.value.live) await sse.drained();
     }
-  } catch (error) {
-    writeLine({ event: "error", what: "a stream", error: errorOf(error) });
-    await sse.end(errorFrame(last, INTERNAL));
+  } catch (thrown) {
+    writeLine({ event: "error", what: "a stream", error: errorOf(thrown) });
+    await sse.end(error(INTERNAL));
   } finally {
     await followed.return(null);
   }
@@ -43,8 +53,9 @@ export async function pump(
 function framesOf(item: Followed, encoder: StreamEncoder, seen: Cursor): SseFrame[] {
   switch (item.kind) {
     case "row": {
-      const frames = rowFrames(item.row.seq, encoder.row(item.row, item.events), item.offset);
-      const partly = seen.kind === "frames" && item.row.seq === seen.seq + 1;
+      const { row, events, before, offset, record } = item;
+      const frames = rowFrames(row.seq, encoder.row(row, events, before, record), offset);
+      const partly = seen.kind === "frames" && row.seq === seen.seq + 1;
       return partly ? frames.slice(seen.frames) : frames;
     }
     case "preview":
@@ -54,14 +65,6 @@ function framesOf(item: Followed, encoder: StreamEncoder, seen: Cursor): SseFram
     case "caught_up":
       return [];
   }
-}
-
-/** The `error` frame that ends a stream; `retryable` tells a client to come back with its cursor. */
-export interface StreamError {
-  code: string;
-  message: string;
-  retryable: boolean;
-  [extra: string]: unknown;
 }
 
 const SLOW_READER: StreamError = {
@@ -76,40 +79,45 @@ const INTERNAL: StreamError = {
   retryable: true,
 };
 
-/** A flat `error` frame, as the clients of this API read it. */
-function errorFrame(cursor: string, error: StreamError): SseFrame {
-  const body: FrameBody = { event: "error", data: { type: "error", ...error, cursor } };
-  return { id: cursor, event: body.event, data: JSON.stringify(body.data) };
+function errorFrame(encoder: StreamEncoder, cursor: string, error: StreamError): SseFrame {
+  const { event, data } = encoder.error?.(error, cursor) ?? flatError(error, cursor);
+  return { id: cursor, event, data: JSON.stringify(data) };
 }
 
-function endFrame(end: FollowEnd, cursor: string): SseFrame | undefined {
+/** A flat `error` frame, as CC API's clients read it. */
+const flatError = (error: StreamError, cursor: string): FrameBody => ({
+  event: "error",
+  data: { type: "error", ...error, cursor },
+});
+
+function errorOfEnd(end: FollowEnd): StreamError | null {
   switch (end.kind) {
     case "deleted":
-      return undefined;
+      return null;
     case "not_found":
-      return errorFrame(cursor, {
+      return {
         code: "session_deleted",
         message: "The session was deleted.",
         retryable: false,
-      });
+      };
     case "cursor_ahead":
-      return errorFrame(cursor, {
+      return {
         code: "cursor_ahead",
         message: `The cursor lies beyond the session's last event, which is ${end.head}.`,
         retryable: false,
         head: end.head,
-      });
+      };
     case "unreachable":
-      return errorFrame(cursor, {
+      return {
         code: "unavailable",
         message: "The session could not be reached. Connect again with the id of the last frame.",
         retryable: true,
-      });
+      };
     case "key_ended":
-      return errorFrame(cursor, {
+      return {
         code: end.end,
         message: endMessage(end.end),
         retryable: false,
-      });
+      };
   }
 }

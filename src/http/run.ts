@@ -7,8 +7,10 @@ import type { Accepted, Refusal, Submission, SubmitAnswer } from "../session/com
 import { clock } from "../shared/clock.ts";
 import type { JsonObject } from "../shared/content.ts";
 import { atRow, type Cursor, isAhead, parseCursor } from "../shared/cursor.ts";
-import { isOutcome, type OutcomeEvent } from "../shared/events.ts";
+import { isOutcome, type OutcomeEvent, type TurnFailure } from "../shared/events.ts";
 import type { Row } from "../shared/rows.ts";
+import type { TurnRecord } from "../shared/turn-record.ts";
+import type { View } from "../shared/view.ts";
 import { keyEnded } from "./caller.ts";
 import type { HttpContext } from "./context.ts";
 import { type FollowEnd, Follower } from "./follow.ts";
@@ -17,18 +19,23 @@ import { type KeyWatch, watchKey } from "./key-watch.ts";
 import type { Media } from "./media.ts";
 import { conflict, cursorAhead, notFound, type Problem, respond, unavailable } from "./problems.ts";
 import { type FollowStream, pump } from "./pump.ts";
+import { recorded } from "./recorded.ts";
 import { resumed } from "./resume.ts";
 import { openSse } from "./sse.ts";
-import { type Parcel, pack, send } from "./submit.ts";
+import { pack, repeatedly, send } from "./submit.ts";
 
 /** How a surface says what became of a submission. */
 export interface InlineEncoder extends StreamEncoder {
-  /** The JSON answer of a submission that did not fail. */
-  answer(outcome: OutcomeEvent, row: Row): JsonObject;
+  /** The JSON answer of a submission that did not fail; `before` is the view before its outcome. */
+  answer(outcome: OutcomeEvent, row: Row, before: View, record?: TurnRecord | null): JsonObject;
   /** Where the turn can be read later. */
   turnUrl(turn: number): string;
   /** What is answered for a turn that goes on. */
   accepted(accepted: Accepted): JsonObject;
+  /** In the surface's words: why a turn that was accepted is not answered. Absent: as it is. */
+  unanswered?(problem: Problem): Problem;
+  /** It is given the record of the turn where that ends. */
+  readonly recorded?: true;
 }
 
 interface Answering {
@@ -45,6 +52,11 @@ export interface Run extends Answering {
   media: readonly Media[];
 }
 
+export interface Attachment extends Omit<Answering, "stream"> {
+  /** Where the client was in the response that was lost. */
+  cursor: Cursor;
+}
+
 /** Codes of failures that waiting mends, and for how long a client should, in seconds. */
 const RETRY_AFTER: Readonly<Record<string, number>> = {
   rate_limited: 30,
@@ -52,6 +64,13 @@ const RETRY_AFTER: Readonly<Record<string, number>> = {
   budget_unavailable: 5,
   own_key_unavailable: 5,
 };
+
+/** How a response comes to its submission. */
+interface Asking {
+  /** The submission whose response it is. */
+  reads?: string;
+  ask: () => Promise<SubmitAnswer>;
+}
 
 type Admitted = Extract<SubmitAnswer, { ok: true }>;
 
@@ -62,13 +81,24 @@ type Admitted = Extract<SubmitAnswer, { ok: true }>;
 export function run(c: HttpContext, { submission, media, ...what }: Run): Promise<Response> {
   const waitMs = what.stream ? Number.POSITIVE_INFINITY : waitOf(c);
   const sent: Submission = waitMs > 0 ? submission : { ...submission, detached: true };
-  return answered(c, what, pack(sent, media), waitMs);
+  const parcel = pack(sent, media);
+  const asking = { reads: parcel.id, ask: () => send(what.session, parcel) };
+  return answered(c, what, asking, waitMs);
+}
+
+/** Streams the rest of a response that was lost. Nothing is submitted. */
+export function attach(c: HttpContext, { cursor, ...what }: Attachment): Promise<Response> {
+  // The frames of a row that were counted belong to the one behind it.
+  const seq = cursor.kind === "frames" ? cursor.seq + 1 : cursor.seq;
+  const inMessage = cursor.kind === "preview";
+  const asking = { ask: () => repeatedly(() => what.session.attach(seq, inMessage)) };
+  return answered(c, { ...what, stream: true }, asking, Number.POSITIVE_INFINITY);
 }
 
 async function answered(
   c: HttpContext,
   what: Answering,
-  parcel: Parcel,
+  { ask, ...asking }: Asking,
   waitMs: number,
 ): Promise<Response> {
   const { session } = what;
@@ -76,11 +106,9 @@ async function answered(
   const watch = watchKey(c, left.signal);
   // The dial leaves together with the submission: their order does not matter to what is read.
   const follower =
-    waitMs > 0
-      ? new Follower(session, { from: "head", reads: parcel.id, signal: watch.signal })
-      : null;
+    waitMs > 0 ? new Follower(session, { from: "head", ...asking, signal: watch.signal }) : null;
   try {
-    const answer = await send(session, parcel);
+    const answer = await ask();
     if (!answer.ok) {
       follower?.cancel();
       return respond(c, what.refused(answer.refusal));
@@ -114,8 +142,10 @@ function streamed(
     follower.cancel();
     return respond(c, cursorAhead(head));
   }
-  const sse = openSse({ signal: c.req.raw.signal, closed: left });
-  const followed = resumed(own(watch.over(follower.read(accepted.s)), accepted), seen);
+  const { dialect } = what.encoder;
+  const sse = openSse({ signal: c.req.raw.signal, closed: left, dialect });
+  const turn = endsOf(what, own(watch.over(follower.read(accepted.s)), accepted));
+  const followed = resumed(turn, seen);
   c.executionCtx.waitUntil(pump(sse, followed, what.encoder, seen));
   return sse.response;
 }
@@ -141,16 +171,19 @@ async function folded(
   c.req.raw.signal.addEventListener("abort", stop, { once: true });
   // It may have left while its submission was on the way.
   if (c.req.raw.signal.aborted) stop();
-  const followed = own(watch.over(follower.read(accepted.s)), accepted);
+  const followed = endsOf(what, own(watch.over(follower.read(accepted.s)), accepted));
+  const failed = (problem: Problem) => respond(c, what.encoder.unanswered?.(problem) ?? problem);
   try {
     for (;;) {
       const step = await followed.next();
-      if (step.done) return respond(c, unanswered(step.value, what, accepted, waitMs));
+      if (step.done) return failed(unanswered(step.value, what, accepted, waitMs));
       const item = step.value;
       if (item.kind !== "row") continue;
-      if (item.row.type === "input.cancelled") return respond(c, cancelled(accepted));
+      if (item.row.type === "input.cancelled") return failed(cancelled(accepted));
       const outcome = item.events.find(isOutcome);
-      if (outcome) return outcomeResponse(c, what, outcome, item.row);
+      if (!outcome) continue;
+      if (outcome.type === "turn.failed") return failed(turnFailed(outcome.data));
+      return c.json(what.encoder.answer(outcome, item.row, item.before, item.record));
     }
   } finally {
     cancelTimer();
@@ -158,6 +191,9 @@ async function folded(
     await followed.return(null);
   }
 }
+
+const endsOf = ({ session, encoder }: Answering, followed: FollowStream): FollowStream =>
+  encoder.recorded ? recorded(session, followed) : followed;
 
 /** Only what belongs to the submission: from its first row to the outcome that names it. */
 async function* own(followed: FollowStream, accepted: Accepted): FollowStream {
@@ -192,18 +228,11 @@ function belongs(row: Row, input: number | null, turn: number | null): boolean {
   return "turn" in row.body && row.body.turn === turn;
 }
 
-function outcomeResponse(
-  c: HttpContext,
-  what: Answering,
-  outcome: OutcomeEvent,
-  row: Row,
-): Response {
-  if (outcome.type !== "turn.failed") return c.json(what.encoder.answer(outcome, row));
-  const { code, message, turn } = outcome.data;
+function turnFailed({ code, message, turn }: TurnFailure): Problem {
   const wait = RETRY_AFTER[code];
   const problem: Problem =
     wait === undefined ? { status: 502, code, detail: message } : unavailable(code, message, wait);
-  return respond(c, { ...problem, extra: { turn, code } });
+  return { ...problem, extra: { turn, code } };
 }
 
 function acceptedResponse(c: HttpContext, what: Answering, accepted: Accepted): Response {

@@ -24,6 +24,17 @@ export interface SseFrame {
   data: string | Iterable<string>;
 }
 
+/** How a surface's clients read a stream. */
+export interface SseDialect {
+  /** The text of a frame, with the empty line behind it. */
+  frame(frame: SseFrame): string | Iterable<string>;
+  /** The comment that keeps a connection open. */
+  ping(): string;
+}
+
+/** Lines that end with LF, an id and an event where there are any. */
+const PLAIN: SseDialect = { frame: format, ping: () => ": ping\n\n" };
+
 /**
  * What became of a write: `slow` and `closed` mean that it was not queued. After `slow` the caller
  * ends the stream with an `error` frame that says where to go on.
@@ -52,6 +63,7 @@ export interface SseOptions {
   signal: AbortSignal;
   /** The controller of the stream's `closed`, for what begins before the stream and ends with it. */
   closed?: AbortController;
+  dialect?: SseDialect | undefined;
   clock?: Clock;
 }
 
@@ -68,7 +80,7 @@ export interface SseOptions {
  * return sse.response;
  */
 export function openSse(options: SseOptions): SseStream {
-  const { signal, closed = new AbortController(), clock = systemClock } = options;
+  const { signal, closed = new AbortController(), clock = systemClock, dialect = PLAIN } = options;
   const encoder = new TextEncoder();
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
@@ -115,7 +127,7 @@ export function openSse(options: SseOptions): SseStream {
     return "queued";
   };
   const beat = (): void => {
-    write(": ping\n\n");
+    write(dialect.ping());
     stopHeartbeat = clock.after(HEARTBEAT_MS, beat);
   };
 
@@ -131,12 +143,12 @@ export function openSse(options: SseOptions): SseStream {
     get pendingBytes() {
       return pendingBytes;
     },
-    frame: (frame) => write(format(frame)),
+    frame: (frame) => write(dialect.frame(frame)),
     comment: (text) => write(`: ${text}\n\n`),
     drained: () => lastWrite,
     async end(last) {
       if (closed.signal.aborted) return;
-      if (last) queue(format(last));
+      if (last) queue(dialect.frame(last));
       close();
       await lastWrite;
       await writer.close().catch(ignore);

@@ -27,7 +27,7 @@ export async function streamEvents(
     await followed.return(null);
     return new Response(null, { headers: SSE_HEADERS });
   }
-  const sse = openSse({ signal: c.req.raw.signal, closed });
+  const sse = openSse({ signal: c.req.raw.signal, closed, dialect: encoder.dialect });
   // Some clients wait for a first byte before they say that they are connected.
   sse.comment(`from ${formatCursor(from)}`);
   c.executionCtx.waitUntil(pump(sse, beginningWith(first, followed), encoder, from));

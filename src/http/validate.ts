@@ -40,7 +40,24 @@ export function parse<S extends v.GenericSchema>(
   }
   const result = v.safeParse(schema, value, { message: (issue) => rule(issue).message });
   if (result.success) return result.output;
-  throw new ProblemError(invalid(result.issues.flatMap((issue) => fieldErrors(issue, [place]))));
+  const errors = result.issues.flatMap((issue) => fieldErrors(issue, [place]));
+  throw new ProblemError(invalid([...errors, ...otherUnknown(schema, result.issues, place)]));
+}
+
+/** Of several fields that a strict object does not have, valibot names the first and no more. */
+function otherUnknown(
+  schema: v.GenericSchema,
+  issues: readonly Issue[],
+  place: Place,
+): FieldError[] {
+  const named = issues.find(({ type, expected, path }) => {
+    return type === "strict_object" && expected === "never" && path?.length === 1;
+  })?.path?.[0];
+  if (!named || !("entries" in schema)) return [];
+  const known = Object(schema.entries);
+  return Object.keys(Object(named.input))
+    .filter((key) => key !== named.key && !Object.hasOwn(known, key))
+    .map((key) => ({ field: `${place} -> ${key.slice(0, MAX_NAME)}`, ...EXTRA }));
 }
 
 function fieldErrors(issue: Issue, parents: readonly string[]): FieldError[] {
@@ -54,7 +71,8 @@ function fieldErrors(issue: Issue, parents: readonly string[]): FieldError[] {
 
 const OBJECTS = new Set(["object", "strict_object", "loose_object", "object_with_rest"]);
 
-const OBJECT_ERROR = {
+/** The error of a body that is no object. */
+export const OBJECT_ERROR = {
   type: "model_attributes_type",
   message: "Input should be a valid dictionary or object to extract fields from",
 };
@@ -68,7 +86,7 @@ function rule(issue: Issue): { type: string; message: string } {
     case "loose_object":
     case "object_with_rest":
       if (issue.expected === "never") {
-        return { type: "extra_forbidden", message: "Extra inputs are not permitted" };
+        return EXTRA;
       }
       return issue.path && issue.input === undefined ? MISSING : OBJECT_ERROR;
     case "variant":
@@ -128,6 +146,8 @@ function rule(issue: Issue): { type: string; message: string } {
       return { type: "value_error", message: "Input is not valid" };
   }
 }
+
+const EXTRA = { type: "extra_forbidden", message: "Extra inputs are not permitted" };
 
 const MISSING = { type: "missing", message: "Field required" };
 

@@ -62,17 +62,42 @@ export function checkAddress(
   if (url.username !== "" || url.password !== "") {
     return refuse("url_credentials", "The URL must not contain a user name or password");
   }
-  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const port = portOf(url);
   const usual = port === "80" || port === "443";
   const allowed = allow.includes(`${url.hostname}:${port}`);
   if (!allowed && !usual) return refuse("url_port", "The URL's port must be 80 or 443");
-  const listed = allowed || allow.includes(url.hostname);
+  const listed = isListed(url, allow);
   if (!listed && !isPublicHost(url.hostname)) {
     return refuse("url_host", "The URL's host must be a public one");
   }
   if (secure && !listed) url.protocol = "https:";
   return { ok: true, url };
 }
+
+/**
+ * Whether `address` may be a webhook: what may be fetched, and over https at a name and port 443 unless
+ * its host is on the list.
+ */
+export function checkWebhookAddress(
+  address: string,
+  allow: readonly string[],
+): { ok: true; url: URL } | Refusal {
+  const checked = checkAddress(address, allow);
+  if (!checked.ok || isListed(checked.url, allow)) return checked;
+  const { url } = checked;
+  if (url.protocol !== "https:") return refuse("url_scheme", "The URL must begin with https://");
+  if (url.port !== "") return refuse("url_port", "The URL's port must be 443");
+  if (isAddress(url.hostname)) return refuse("url_host", "The URL's host must be a name");
+  return checked;
+}
+
+const isAddress = (hostname: string): boolean =>
+  hostname.startsWith("[") || /^[0-9.]+$/.test(hostname);
+
+const portOf = ({ port, protocol }: URL): string => port || (protocol === "https:" ? "443" : "80");
+
+const isListed = (url: URL, allow: readonly string[]): boolean =>
+  allow.includes(url.hostname) || allow.includes(`${url.hostname}:${portOf(url)}`);
 
 function isPublicHost(hostname: string): boolean {
   if (hostname.startsWith("[")) return isPublicIPv6(hostname.slice(1, -1));
@@ -137,6 +162,31 @@ export function guardedRequest(
     if (!bytes) return tooLarge(options.maxBytes);
     const { status, statusText, headers } = response;
     return { ok: true, url: url.href, status, statusText, headers, bytes };
+  });
+}
+
+export interface WebhookOptions {
+  headers: Record<string, string>;
+  body: Uint8Array<ArrayBuffer>;
+  /** For all of it. */
+  timeoutMs: number;
+  /** `FETCH_ALLOW_HOSTS`. */
+  allow: readonly string[];
+  fetch?: (url: URL, init: RequestInit) => Promise<Response>;
+  clock?: Clock;
+}
+
+/** Posts to a webhook. Any status is an answer, that of a redirect too, and its body is not read. */
+export async function postWebhook(
+  address: string,
+  options: WebhookOptions,
+): Promise<{ ok: true; status: number } | Refusal> {
+  const checked = checkWebhookAddress(address, options.allow);
+  if (!checked.ok) return checked;
+  const how = { ...options, method: "POST", redirect: "manual" as const };
+  return guarded(address, how, async ({ status, body }) => {
+    await body?.cancel();
+    return { ok: true, status };
   });
 }
 

@@ -24,6 +24,8 @@ export interface Surroundings {
   compactAt: number;
   /** The row is an input. */
   isInput: (seq: number) => boolean;
+  /** The job of an input, if it is one. */
+  job: (input: number) => KnownJob | null;
 }
 
 /** A tool call that has its result: by whom, and in which submission. */
@@ -31,6 +33,12 @@ export interface SettledCall {
   by: "client" | "ledge" | "server";
   turn: number;
   submission: string | null;
+}
+
+export interface KnownJob {
+  webhook: boolean;
+  /** Null before it has ended. */
+  end: "done" | "failed" | "cancelled" | null;
 }
 
 export type Admission =
@@ -71,6 +79,7 @@ export function optionsOf(
 ): TurnOptions {
   const toolset = asked.toolset ?? running?.toolset ?? state.toolset;
   const known = [state.epoch?.base, running?.toolset, state.turn?.options.toolset, state.toolset];
+  const model = asked.model ?? running?.model;
   const same = known.find((one) => one && one.seq !== undefined && equal(one.tools, toolset.tools));
   return {
     toolset: same ?? toolset,
@@ -79,6 +88,10 @@ export function optionsOf(
     ...permitted(asked.permissions ?? running?.permissions),
     // Those of a turn that goes on are known: they are not written again.
     ...(asked.settings ? { settings: asked.settings } : {}),
+    ...(model ? { model } : {}),
+    ...(asked.system === undefined ? {} : { system: asked.system }),
+    ...(asked.cwd === undefined ? {} : { cwd: asked.cwd }),
+    ...(asked.system_prompt === undefined ? {} : { system_prompt: asked.system_prompt }),
   };
 }
 
@@ -100,6 +113,7 @@ function equal(a: Record<string, string>, b: Record<string, string>): boolean {
 
 /** `running` are those of the turn that goes on. */
 export function limitsOf(
+  { max_turns }: State,
   { toolset }: TurnOptions,
   asked: AskedLimits,
   running: Limits | null = null,
@@ -107,7 +121,7 @@ export function limitsOf(
   const plain = toolset.builtin || Object.keys(toolset.tools).length === 0;
   const max_budget_usd = asked.max_budget_usd ?? running?.max_budget_usd;
   return {
-    max_turns: plain ? asked.plain : asked.tools,
+    max_turns: max_turns ?? (plain ? asked.plain : asked.tools),
     ...(max_budget_usd === undefined ? {} : { max_budget_usd }),
   };
 }

@@ -92,7 +92,7 @@ function resume(draft: Draft, turn: number, command: CommandOf<"results">): void
       turn,
       by: "results",
       options,
-      limits: limitsOf(options, command.limits, state.turn?.limits ?? null),
+      limits: limitsOf(state, options, command.limits, state.turn?.limits ?? null),
       ...(change ? { tool_change: change } : {}),
     },
   });
@@ -128,7 +128,7 @@ function continueFailed(
       content: [],
       start: "now",
       options,
-      limits: limitsOf(options, command.limits),
+      limits: limitsOf(draft.state, options, command.limits),
       hash: command.hash,
       repeats: last?.input ?? 0,
       resumes: true,
@@ -197,8 +197,9 @@ export function admitConfirmations(
   if (draft.state.turn?.tools.some(({ gate }) => gate === "ask")) {
     endTurn(draft, { outcome: "requires_action" });
   } else {
-    const { options } = turn;
-    const limits = limitsOf(options, command.limits, turn.limits);
+    // The turn has gone to its folder.
+    const { cwd: _, ...options } = turn.options;
+    const limits = limitsOf(draft.state, options, command.limits, turn.limits);
     draft.add({
       type: "turn.resumed",
       body: { turn: turn.turn, by: "confirmations", options, limits },

@@ -3,7 +3,7 @@
  * does no I/O, so everything it needs to know comes as an argument.
  */
 import { ANTHROPIC_KEY } from "../account/secret-table.ts";
-import type { Fact, RowBodies } from "../shared/rows.ts";
+import type { Fact, InputBody, RowBodies, TurnOptions } from "../shared/rows.ts";
 import {
   type Admission,
   type CommandOf,
@@ -16,11 +16,13 @@ import {
   submitted,
 } from "./admission.ts";
 import { admitConfirmations, admitResults } from "./admit-answers.ts";
+import { admitCancelJob, admitRedelivery } from "./admit-jobs.ts";
 import type { Submission } from "./commands.ts";
 import { dueCompaction, stopCompactions } from "./compact.ts";
 import { addCutOf } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
 import { planEpoch } from "./epoch.ts";
+import { broughtPrompt, withPrompt } from "./prompt.ts";
 import { settleTools, stopTurn } from "./settle.ts";
 import { type State, stopsShort } from "./state.ts";
 
@@ -53,6 +55,10 @@ export function admit(draft: Draft, submission: Submission, around: Surroundings
       return admitUpdate(draft, submission, command);
     case "cancel":
       return admitCancel(draft, submission, command.input, around);
+    case "cancel_job":
+      return admitCancelJob(draft, submission, command, around);
+    case "redeliver":
+      return admitRedelivery(draft, submission, command, around);
     case "compact":
       return admitCompaction(draft, submission, command);
   }
@@ -66,7 +72,7 @@ function admitInput(
 ): Admission {
   const { state } = draft;
   const running = state.turn?.status === "running" ? state.turn : null;
-  const twin = submission.key ? null : twinOf(state, command.hash, around);
+  const twin = submission.key || command.job ? null : twinOf(state, command.hash, around);
   if (twin !== null) return { kind: "same", input: twin };
   const full = mediaRefusal(state, command.content, command.replay);
   if (full) return full;
@@ -81,7 +87,8 @@ function admitInput(
     );
   }
   const waits = command.on_busy === "queue" || command.on_busy === "steer";
-  if (waits && (running || starting)) {
+  // A job does not take the place of a turn that waits for its client.
+  if (waits && (running || starting || (command.job && state.turn))) {
     const start = command.on_busy === "steer" ? ("steer" as const) : ("queued" as const);
     const turn = start === "steer" && running ? running.turn : draft.next;
     const input = draft.add(inputFact(draft, submission, command, { start, turn }));
@@ -96,7 +103,9 @@ function admitInput(
   }
   const repeats = repeated(draft.state, submission, command);
   const fact = inputFact(draft, submission, command, { start: "now", turn: draft.next, repeats });
-  const plan = planEpoch(draft.state, fact.body.options, command.replay);
+  const { options } = fact.body;
+  const begun = withPrompt(draft.state, broughtPrompt(options, draft.next));
+  const plan = planEpoch(begun, options, command.replay);
   if (plan.change) fact.body.tool_change = plan.change;
   const input = draft.add(fact);
   addCutOf(draft, plan, { turn: input, start: command.replay ? input : null }, around.compactAt);
@@ -129,7 +138,7 @@ function inputFact(
   command: CommandOf<"input">,
   place: { start: "now" | "queued" | "steer"; turn: number; repeats?: number | undefined },
 ): Extract<Fact, { type: "input" }> {
-  const options = optionsOf(draft.state, command.options, null);
+  const options = optionsIn(draft.state, command, place.start);
   return {
     type: "input",
     body: {
@@ -140,13 +149,27 @@ function inputFact(
       content: command.content,
       start: place.start,
       options,
-      limits: limitsOf(options, command.limits),
+      limits: limitsOf(draft.state, options, command.limits),
       hash: command.hash,
-      ...(submission.detached ? { detached: true as const } : {}),
+      ...(submission.detached || command.job ? { detached: true as const } : {}),
       ...(place.repeats === undefined ? {} : { repeats: place.repeats }),
       ...(command.replay ? { replay: true as const } : {}),
+      ...(command.job ? { job: command.job } : {}),
     },
   };
+}
+
+/** The prompt that the session has is not written again. A message that waits may find another. */
+function optionsIn(
+  state: State,
+  command: CommandOf<"input">,
+  start: InputBody["start"],
+): TurnOptions {
+  const options = optionsOf(state, command.options, null);
+  const prompt = start === "now" ? broughtPrompt(options, 0) : null;
+  if (prompt?.sha !== state.prompt.sha) return options;
+  const { system_prompt: _, ...rest } = options;
+  return rest;
 }
 
 function admitInterrupt(

@@ -15,6 +15,8 @@ export class Alarm {
   /** When it is set to fire, as far as this instance knows. */
   #at: number | null = null;
   #state: "free" | "expected" | "held" = "free";
+  #release: (() => void) | null = null;
+  #heldUntil = 0;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -49,13 +51,30 @@ export class Alarm {
     this.#state = "free";
   }
 
-  /** Holds the alarm that has come until `work` ends, or as long as that is wise. */
-  async hold(work: Promise<void>): Promise<void> {
+  /**
+   * Holds the alarm that has come until `work` ends, or as long as that is wise; `until` is when
+   * something else has to be done, if that is known.
+   */
+  async hold(work: Promise<unknown>, until: number | null): Promise<void> {
     const { promise: enough, resolve } = Promise.withResolvers<void>();
-    const cancel = clock.after(HELD_MS, resolve);
+    const now = clock.now();
+    this.#heldUntil = Math.min(now + HELD_MS, until ?? Number.POSITIVE_INFINITY);
+    const cancel = clock.after(this.#heldUntil - now, resolve);
     this.#state = "held";
+    this.#release = resolve;
     await Promise.race([work, enough]);
-    this.#state = "free";
+    this.#free();
     cancel();
+  }
+
+  /** Something has to be done at `at`: ends a hold that would last longer. */
+  release(at: number): void {
+    if (this.#state === "held" && at < this.#heldUntil) this.#free();
+  }
+
+  #free(): void {
+    this.#state = "free";
+    this.#release?.();
+    this.#release = null;
   }
 }

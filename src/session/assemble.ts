@@ -20,6 +20,7 @@ import { type FaultPoint, faultPoint, faultPointsOfCommit } from "./fault-points
 import { SessionFiles } from "./files.ts";
 import type { Followers } from "./followers.ts";
 import { noteInstructions } from "./instructions.ts";
+import { knownJob } from "./job-record.ts";
 import { Loop } from "./loop.ts";
 import type { MediaStore } from "./media.ts";
 import { claimName } from "./naming.ts";
@@ -30,6 +31,7 @@ import { Removal } from "./removal.ts";
 import { ToolRunner } from "./run-tools.ts";
 import { settledCall } from "./settled.ts";
 import type { Store } from "./store.ts";
+import { Webhooks } from "./webhooks.ts";
 
 export interface Parts {
   store: Store;
@@ -43,6 +45,7 @@ export interface Parts {
   /** Claims a name for the session at its account. */
   claimName: (name: string) => Promise<Refusal | null>;
   ownKeys: OwnKeys;
+  webhooks: Webhooks;
   /** Percent of the window above which a context is compacted: `COMPACT_AT_PERCENT`. */
   compactAt: () => number;
   /** After so many minutes an idle session is compacted: `COMPACT_IDLE_MINUTES`. */
@@ -109,6 +112,7 @@ export function assemble(store: Store, around: Surrounding): Parts {
   store.prices = () => rules().prices;
   const compactAt = () => config()?.compactAtPercent ?? 0;
   const idleMinutes = () => config()?.compactIdleMinutes ?? 0;
+  const hold = (step: Promise<void>) => ctx.waitUntil(step);
   const loop = new Loop({
     ...edges,
     tools,
@@ -117,9 +121,10 @@ export function assemble(store: Store, around: Surrounding): Parts {
     compactAt,
     idleMinutes,
     retry: () => config()?.retry ?? NO_RETRY,
-    hold: (step) => ctx.waitUntil(step),
+    hold,
   });
   const removal = new Removal({ ...reported, ctx });
+  const webhooks = new Webhooks({ ...edges, account, session, config, hold });
   return {
     store,
     loop,
@@ -130,6 +135,7 @@ export function assemble(store: Store, around: Surrounding): Parts {
     ownKeys,
     expiry,
     removal,
+    webhooks,
     claimName: (name) => claimName({ ...reported, outbox }, name),
     compactAt,
     idleMinutes,
@@ -159,6 +165,7 @@ export const surroundingsOf = (
   full: sql.databaseSize > FULL_BYTES,
   compactAt: compactAt(),
   isInput: (seq) => store.log.rowOf("input", seq) !== null,
+  job: (input) => knownJob(store, input),
 });
 
 /** Made once for each configuration. */

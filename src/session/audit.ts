@@ -17,6 +17,7 @@ const AUDITED: readonly RowType[] = [
   "tool.confirmed",
   "compaction.requested",
   "compaction.ended",
+  "webhook.requested",
 ];
 
 /** So many entries are told at once. */
@@ -127,6 +128,8 @@ function actOf(row: Row): Act | null {
       return { action: "turn.results", target: turnId(row.body.turn) };
     case "tool.confirmed":
       return { action: "turn.confirm", target: turnId(row.body.turn) };
+    case "webhook.requested":
+      return { action: "webhook.redeliver", target: inputId(row.body.input) };
     case "compaction.requested":
       return { action: "session.compact" };
     case "compaction.ended":

@@ -1,5 +1,5 @@
 /** Asks the account for leases and gives them back: what `budget.ts` decides is done here. */
-import type { Grant } from "../account/account.ts";
+import type { Grant } from "../account/budgets.ts";
 import type { AccountClient } from "../account/client.ts";
 import { clock } from "../shared/clock.ts";
 import type { Fact } from "../shared/rows.ts";

@@ -4,9 +4,10 @@
  */
 import { dayOf, type LedgerEntry } from "../shared/ledger.ts";
 import type { CallEndedBody, CallStartedBody, Row, RowOf } from "../shared/rows.ts";
+import { addUsage, NO_USAGE } from "../shared/usage.ts";
 import type { Draft } from "./draft.ts";
 import type { Payer } from "./payer.ts";
-import { addUsage, NO_USAGE, type State } from "./state.ts";
+import type { State } from "./state.ts";
 
 /** What the account lets the session spend. */
 export interface Lease {

@@ -3,10 +3,13 @@
  * type of a stub cannot follow types as recursive as JSON.
  */
 import type { Env } from "../env.ts";
+import type { CodeSettings } from "../shared/code-settings.ts";
 import type { ToolCall } from "../shared/events.ts";
 import type { SessionConfig } from "../shared/rows.ts";
 import type { CacheTtl, ModelSettings } from "../shared/settings.ts";
+import type { Surface } from "../shared/summary.ts";
 import type { Permissions } from "../shared/tools.ts";
+import type { JobRecord, TurnRecord } from "../shared/turn-record.ts";
 import type { SessionInfo, Submission, SubmitAnswer } from "./commands.ts";
 import type { ContextSize } from "./context-size.ts";
 import type { OpenCall, PendingInput } from "./describe.ts";
@@ -30,6 +33,8 @@ export interface Creation {
   own_key?: string;
   /** The key of whoever creates it, as rows name it. */
   caller?: string;
+  /** The API under which it is made; absent: the native one. */
+  surface?: Surface;
 }
 
 export type CreateAnswer =
@@ -48,8 +53,27 @@ export interface SessionDescription {
   cache_ttl: CacheTtl;
   /** The session has an Anthropic key of its own. */
   own_key: boolean;
+  /** Most model calls of a turn; null: what the configuration says. */
+  max_turns: number | null;
+  /** Where tools begin: an absolute path, `/workspace` or below. */
+  cwd: string;
+  /** With the surface `code` only. */
+  code: CodeSettings | null;
   /** Tool calls that wait for the client. */
   pending: ToolCall[];
+}
+
+/** Turns in the order in which they began, the oldest first, from an offset on. */
+export interface History {
+  records: TurnRecord[];
+  /** All turns that have begun. */
+  turns: number;
+}
+
+/** Jobs from an offset on, the newest first. */
+export interface JobList {
+  jobs: JobRecord[];
+  total: number;
 }
 
 /** A session's calls. Those that read answer null when there is no session. */
@@ -80,6 +104,20 @@ export interface SessionCalls {
    * handlers from remote callers.
    */
   waiting(): Promise<Uint8Array[] | null>;
+  /** A `TurnRecord`, packed; null when there is no such turn. */
+  record(turn: number): Promise<Uint8Array[] | null>;
+  /** A `History`, packed; fewer records than asked for where they are long, but one. */
+  history(offset: number, limit: number): Promise<Uint8Array[] | null>;
+  /** A `JobRecord`, packed, or that the input `seq` is no job. */
+  job(seq: number): Promise<Uint8Array[] | "unknown" | null>;
+  /** A `JobList`, packed; the same holds. */
+  jobs(offset: number, limit: number): Promise<Uint8Array[] | null>;
+  /**
+   * The submission to whose turn the row `seq` belongs, as if it had been sent again; refused with
+   * `unknown_turn` where the row is in none. `inMessage`: of the message that was being written behind
+   * that row.
+   */
+  attach(seq: number, inMessage?: boolean): Promise<SubmitAnswer>;
   /** Looks for a text in the log, backwards from a place, as far as one call may read. */
   search(asked: SearchAsked): Promise<SearchPage | null>;
   /** How large the context is, estimated, or as the API counts it. */
@@ -94,8 +132,14 @@ export interface SessionCalls {
   remove(submission: string, caller?: string): Promise<boolean>;
 }
 
-export interface SessionStub extends Omit<SessionCalls, "rows" | "page" | "describe" | "waiting"> {
+type PackedCalls = "rows" | "page" | "describe" | "waiting" | "record" | "history" | "job" | "jobs";
+
+export interface SessionStub extends Omit<SessionCalls, PackedCalls> {
   describe(): Promise<SessionDescription | null>;
+  record(turn: number): Promise<TurnRecord | null>;
+  history(offset: number, limit: number): Promise<History | null>;
+  job(seq: number): Promise<JobRecord | "unknown" | null>;
+  jobs(offset: number, limit: number): Promise<JobList | null>;
   waiting(): Promise<PendingInput[] | null>;
   rows(...args: Parameters<SessionCalls["rows"]>): Promise<Rows | null>;
   page(...args: Parameters<SessionCalls["page"]>): Promise<RowPage | null>;
@@ -124,19 +168,35 @@ export function sessionStub(env: Env, account: string, session: string): Session
     submit: (...args) => stub().submit(...args),
     rows: async (...args) => unpacked(await stub().rows(...args)),
     page: async (...args) => unpacked(await stub().page(...args)),
-    describe: async () => {
-      const packed = await stub().describe();
-      // Packed by the object.
-      return packed && (unpackJson(packed) as unknown as SessionDescription);
+    describe: async () => unpackedAs<SessionDescription>(await stub().describe()),
+    record: async (turn) => unpackedPlain<TurnRecord>(await stub().record(turn)),
+    async history(offset, limit) {
+      let turns = 0;
+      const records = await whole(limit, async (known, most) => {
+        const page = unpackedPlain<History>(await stub().history(offset + known, most));
+        turns = page?.turns ?? turns;
+        return page && { records: page.records, left: turns - offset - known };
+      });
+      return records && { records, turns };
     },
+    job: async (seq) => {
+      const packed = await stub().job(seq);
+      return packed === "unknown" ? packed : unpackedPlain<JobRecord>(packed);
+    },
+    async jobs(offset, limit) {
+      let total = 0;
+      const jobs = await whole(limit, async (known, most) => {
+        const page = unpackedPlain<JobList>(await stub().jobs(offset + known, most));
+        total = page?.total ?? total;
+        return page && { records: page.jobs, left: total - offset - known };
+      });
+      return jobs && { jobs, total };
+    },
+    attach: (...args) => stub().attach(...args),
     turn: (...args) => stub().turn(...args),
     turns: (...args) => stub().turns(...args),
     pending: () => stub().pending(),
-    waiting: async () => {
-      const packed = await stub().waiting();
-      // Packed by the object.
-      return packed && (unpackJson(packed) as unknown as PendingInput[]);
-    },
+    waiting: async () => unpackedAs<PendingInput[]>(await stub().waiting()),
     search: (...args) => stub().search(...args),
     context: (exact) => stub().context(exact),
     secret: () => stub().secret(),
@@ -149,3 +209,29 @@ export function sessionStub(env: Env, account: string, session: string): Session
 
 const unpacked = <T extends PackedRows>(page: T | null) =>
   page && { ...page, rows: unpackRows(page.rows) };
+
+/** The object packs values of these types and nothing else. */
+const unpackedAs = <T>(packed: Uint8Array[] | null) =>
+  packed && (unpackJson(packed) as unknown as T);
+
+/** The same with plain strings only. */
+const unpackedPlain = <T>(packed: Uint8Array[] | null) =>
+  packed && (unpackJson(packed, false) as unknown as T);
+
+/**
+ * A session answers with fewer records than were asked for, and at least one, where they are long.
+ * `left` counts those that there are from the first of an answer on.
+ */
+async function whole<R>(
+  limit: number,
+  read: (known: number, most: number) => Promise<{ records: R[]; left: number } | null>,
+): Promise<R[] | null> {
+  const all: R[] = [];
+  for (;;) {
+    const page = await read(all.length, limit - all.length);
+    if (!page) return null;
+    all.push(...page.records);
+    const { length } = page.records;
+    if (length === 0 || length >= page.left || all.length >= limit) return all;
+  }
+}

@@ -5,9 +5,9 @@
  */
 
 import type { ContentBlock, JsonObject } from "../shared/content.ts";
-import type { ConfigChange, Submitted } from "../shared/rows.ts";
+import type { ConfigChange, Submitted, TurnModel } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
-import type { SessionStatus } from "../shared/summary.ts";
+import type { SessionStatus, Surface } from "../shared/summary.ts";
 import type { Permissions, ToolChoice, Toolset } from "../shared/tools.ts";
 import type { Usage } from "../shared/usage.ts";
 
@@ -21,6 +21,14 @@ export interface AskedOptions {
   parallel_tool_calls: boolean | null;
   permissions?: Permissions;
   settings?: ModelSettings;
+  /** For a message only: it answers in the place of the session's model. */
+  model?: TurnModel;
+  /** For a message only: an instruction that holds for it alone, of 50,000 code points at most. */
+  system?: string;
+  /** For a message only: the session's folder from its turn on, as `resolvePath` makes it. */
+  cwd?: string;
+  /** For a message only: the session's system prompt from its turn on. */
+  system_prompt?: string;
 }
 
 /** Limits of the configuration, for turns without and with client tools. */
@@ -62,6 +70,8 @@ export type Command =
       replay: boolean;
       /** SHA-256 of the request's body. */
       hash: string;
+      /** Nobody waits for it. It always queues, and never settles a turn that waits for its client. */
+      job?: { webhook_url: string | null };
     }
   | {
       kind: "results";
@@ -90,6 +100,10 @@ export type Command =
       own_key?: string | null;
     }
   | { kind: "cancel"; input: number }
+  /** The job is taken from the queue, or the turn that it is now is interrupted. */
+  | { kind: "cancel_job"; input: number }
+  /** The job's webhook is told of its end once more. */
+  | { kind: "redeliver"; input: number }
   | { kind: "compact"; keep: number | null; instructions: string | null };
 
 export interface Submission extends Submitted {
@@ -108,6 +122,14 @@ export type RefusalCode =
   | "unknown_tool"
   | "unknown_input"
   | "not_queued"
+  | "unknown_job"
+  /** It cannot be cancelled; `about` is its status: done, failed or cancelled. */
+  | "job_ended"
+  /** Its end cannot be told before it has one. */
+  | "job_open"
+  | "no_webhook"
+  /** The row is in no turn. */
+  | "unknown_turn"
   | "media_limit"
   | "session_full"
   | "name_taken"
@@ -148,6 +170,8 @@ export type SubmitAnswer =
 /** What is known of a session without its content. */
 export interface SessionInfo {
   seq: number;
+  surface: Surface;
+  /** The session's own; a turn may have another. */
   model: string;
   name: string | null;
   title: string | null;

@@ -31,7 +31,7 @@ import type { Store } from "./store.ts";
 
 const QUESTION = `The conversation is about to be shortened: your answer to this message takes the place of everything before it, and nothing else of it will be there. Write that summary now.
 
-Keep what is needed to go on without the rest: what the user wants and has said of how it is to be done; what was done and decided, and why; names, paths, numbers, commands and code that are still needed, exactly as they are; errors and how they were solved; what is open, and the next step. Leave out what no longer matters. Call no tools, and write nothing but the summary.`;
+Keep what is needed to go on without the rest: what the user wants and has said of how it is to be done; what was done and decided, and why; names, paths, numbers, commands and code that are still needed, exactly as they are; errors and how they were solved; what is open, and the next step. Leave out what no longer matters, and what was said to hold for one message only. Call no tools, and write nothing but the summary.`;
 
 /** What is known of a compaction while its call runs, beyond the rows. */
 export interface MadeCompaction {

@@ -2,11 +2,11 @@
 
 import { toolCallPlace } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
+import { addCost } from "../shared/usage.ts";
 import { switchFailure } from "./compact-switch.ts";
-import { epochAt } from "./epoch.ts";
+import { epochAt, modelFor } from "./epoch.ts";
 import { payerOf } from "./payer.ts";
 import {
-  addCost,
   type Context,
   type Epoch,
   FIRST_STEP,
@@ -37,11 +37,9 @@ export function onCompactionRequested(state: State, row: RowOf<"compaction.reque
   const idle = { ...state.idle, since: null };
   const next = { ...state, idle, compactions: [...state.compactions, opened] };
   if (trigger === "client") return next;
-  const { config, facts } = state;
-  const switches = trigger === "model" ? { switches: { model: config.model, facts } } : {};
   return withTurn(next, (turn) => ({
     ...turn,
-    ...switches,
+    ...(trigger === "model" ? { switches: modelFor(state, turn.options) } : {}),
     compacted: [...turn.compacted, trigger],
   }));
 }

@@ -7,7 +7,7 @@ import { RETRY_CODES } from "../model/retry.ts";
 import { budgetReason } from "./budget.ts";
 import { compactionThreshold, endCompaction, replyReserve } from "./compact.ts";
 import type { Draft } from "./draft.ts";
-import { cutFact, type EpochPlan } from "./epoch.ts";
+import { cutFact, type EpochPlan, modelFor, modelMessage } from "./epoch.ts";
 import type { TurnEnd } from "./next.ts";
 import { endTurn } from "./settle.ts";
 import type { OpenCompaction, OpenTurn, State } from "./state.ts";
@@ -37,15 +37,17 @@ export function addCutOf(
 }
 
 /** The new model would compact the context at once, or does not take it at all. */
-function isTooLarge({ config, facts, context }: State, percent: number): boolean {
-  const rules = rulesOf(config.model, facts);
+function isTooLarge(state: State, percent: number): boolean {
+  const { turn, context } = state;
+  const { model, facts } = modelFor(state, turn?.options ?? {});
+  const rules = rulesOf(model, facts);
   const most = compactionThreshold(rules, percent) ?? rules.context_window - replyReserve(rules);
   return context.tokens !== null && context.tokens > most;
 }
 
 /** Adds the epoch of the model for which the context was compacted, or could not be. */
 export function addSwitch(draft: Draft, { turn, switches }: OpenTurn): void {
-  const message = `The session's model is now ${switches?.model}; earlier thinking was left out.`;
+  const message = modelMessage(switches?.model);
   draft.add(cutFact(turn, { reason: "model", message }, null));
 }
 

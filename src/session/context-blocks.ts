@@ -2,9 +2,11 @@
 import type { RequestBlock, RequestMessage } from "../model/request.ts";
 import { type ContentBlock, isJsonObject, type ModelBlock } from "../shared/content.ts";
 import { LongText, piecesOf } from "../shared/long-text.ts";
-import type { RowBodies } from "../shared/rows.ts";
+import type { RowBodies, ToolEndedBody } from "../shared/rows.ts";
 
+/** Texts that the session itself puts into the transcript. They are part of the cached prefix. */
 const NO_RESULT = "No result.";
+const FAILED = "[The tool failed. What it gave:]";
 
 /** Stop reasons of answers that end in their middle. */
 export const CUT_SHORT: ReadonlySet<string | null> = new Set([
@@ -39,6 +41,16 @@ export function instruction({ path, text }: RowBodies["instruction"]): RequestBl
   );
 }
 
+const FOR_MESSAGE = "<system-reminder>For this message only: ";
+
+/** An instruction that came with one message, as the model reads it. */
+export const forMessage = (text: string): RequestBlock =>
+  said(`${FOR_MESSAGE}${text}</system-reminder>`);
+
+/** It is one, if it stands in a message of the system: those are ours. */
+export const isForMessage = (block: RequestBlock): boolean =>
+  "text" in block && String(block.text).startsWith(FOR_MESSAGE);
+
 export const said = (text: string): { type: "text"; text: string } => ({ type: "text", text });
 
 export const noResult = (
@@ -46,6 +58,26 @@ export const noResult = (
 ): RequestBlock & { tool_use_id: string; is_error: true } & {
   content: RequestBlock[];
 } => ({ type: "tool_result", tool_use_id: use, is_error: true, content: [said(NO_RESULT)] });
+
+/** The result of the call `use`; `replaced` stands for one that the API does not take. */
+export function toolResult(
+  use: string,
+  { content, is_error }: Pick<ToolEndedBody, "content" | "is_error">,
+  replaced: string | null,
+): RequestBlock {
+  const sent = replaced === null ? sendable(content) : [said(replaced)];
+  const failed = is_error || replaced !== null;
+  // The API takes nothing but text in a result that is marked as an error.
+  const unmarked = failed && sent.some(({ type }) => type !== "text");
+  if (unmarked) sent.unshift(said(FAILED));
+  const result = {
+    type: "tool_result",
+    tool_use_id: use,
+    ...(sent.length > 0 ? { content: sent } : {}),
+    ...(failed && !unmarked ? { is_error: true } : {}),
+  };
+  return result;
+}
 
 export const isThinking = (block: RequestBlock): boolean =>
   block.type === "thinking" || block.type === "redacted_thinking";

@@ -9,7 +9,7 @@ import { countTokens, type Prompt, promptOf } from "../model/count-tokens.ts";
 import { buildRequest, type RequestBlock, type RequestMessage } from "../model/request.ts";
 import { readConfig, type Variables } from "../shared/config.ts";
 import type { TextBlock } from "../shared/content.ts";
-import type { Row } from "../shared/rows.ts";
+import type { Row, TurnOptions } from "../shared/rows.ts";
 import {
   type Categories,
   type ContextSize,
@@ -84,11 +84,13 @@ function nextCall(store: Store): {
   if (state.turn && state.epoch) return { state, turn: state.turn, epoch: state.epoch, log };
   // The same rows as when a message comes, but not written.
   const draft = new Draft(state, state.at);
-  const options = state.last?.options ?? {
+  const usual = {
     toolset: state.toolset,
     tool_choice: { type: "auto" as const },
     parallel_tool_calls: true,
   };
+  // Its own model and folder were the last turn's alone.
+  const { model: _, cwd: __, ...options }: TurnOptions = state.last?.options ?? usual;
   const plan = planEpoch(state, options, false);
   const input = draft.add({
     type: "input",

@@ -12,14 +12,17 @@ import type { ServerTool, ToolChange, ToolDefinition } from "../shared/tools.ts"
 import {
   CUT_SHORT,
   definedIn,
+  forMessage,
   hasWords,
   instruction,
+  isForMessage,
   isThinking,
   noResult,
   said,
   sendable,
   sentOf,
   settled,
+  toolResult,
 } from "./context-blocks.ts";
 import { withoutServerTools } from "./context-server-tools.ts";
 import { Cuts } from "./cuts.ts";
@@ -29,7 +32,6 @@ const CONTINUE = "Continue exactly where you stopped.";
 const INTERRUPTED = "[The user interrupted the previous reply.]";
 const EMPTY = "(empty message)";
 const ENDED = "[This reply ended here.]";
-const FAILED = "[The tool failed. What it gave:]";
 const CHANGED = "[The tools or the instructions change here.]";
 const SUMMARY = "Summary of the conversation so far, which was too long to be kept as it was:";
 
@@ -232,6 +234,7 @@ class ContextBuilder {
     else if (this.#changes.length > 0 && last?.role === "assistant") this.#user([said(CHANGED)]);
     else this.#endAnswer();
     this.#placeChanges();
+    this.#enclose();
     return this.#messages;
   }
 
@@ -247,8 +250,24 @@ class ContextBuilder {
     if (body.repeats === undefined && !this.#cuts.dropsInput(seq)) {
       const content = sendable(body.content);
       this.#user(content.length > 0 ? content : [said(EMPTY)]);
+      this.#instruct(body.options.system);
     }
     this.#toolChange(at, change, body.options.toolset.seq ?? seq);
+  }
+
+  #instruct(text: string | undefined): void {
+    if (text === undefined) return;
+    this.#changes.push(forMessage(text));
+    this.#placeChanges();
+  }
+
+  /** Where something else follows an instruction of one message, it stands in that message. */
+  #enclose(): void {
+    const last = this.#messages.at(-1);
+    if (last?.role !== "system") return;
+    this.#messages.at(-2)?.content.push(...last.content.filter(isForMessage));
+    last.content = last.content.filter((block) => !isForMessage(block));
+    if (last.content.length === 0) this.#messages.pop();
   }
 
   #toolChange(at: number, change: ToolChange | undefined, definitions: number): void {
@@ -286,6 +305,7 @@ class ContextBuilder {
     this.#endAnswer();
     if (this.#interrupted) content = [said(INTERRUPTED), ...content];
     this.#interrupted = false;
+    this.#enclose();
     // A system message may not stand before a user message, so the text goes in front of it.
     const last = this.#messages.at(-1);
     const user = last?.role === "system" ? this.#messages.at(-2) : last;
@@ -359,21 +379,10 @@ class ContextBuilder {
   }
 
   #result(row: RowOf<"tool.ended">): void {
-    const { tool, content, is_error } = row.body;
+    const { tool } = row.body;
     const replaced = this.#cuts.replacement(tool);
     const call = this.#calls.find((one) => one.id === tool);
-    if (!call) return;
-    const sent = replaced === null ? sendable(content) : [said(replaced)];
-    const failed = is_error || replaced !== null;
-    // The API takes nothing but text in a result that is marked as an error.
-    const unmarked = failed && sent.some(({ type }) => type !== "text");
-    if (unmarked) sent.unshift(said(FAILED));
-    this.#results.set(tool, {
-      type: "tool_result",
-      tool_use_id: call.use,
-      ...(sent.length > 0 ? { content: sent } : {}),
-      ...(failed && !unmarked ? { is_error: true } : {}),
-    } as RequestBlock);
+    if (call) this.#results.set(tool, toolResult(call.use, row.body, replaced));
   }
 
   /** Results go first into the next user message, in the order of the calls. */

@@ -2,6 +2,7 @@
 import type { ContentBlock } from "../shared/content.ts";
 import type { SessionDescription } from "./calls.ts";
 import type { SessionInfo } from "./commands.ts";
+import { promptIn } from "./prompt.ts";
 import { wholeSettings } from "./settings.ts";
 import { answerable, type State, statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
@@ -19,6 +20,7 @@ export function sessionInfo(state: State): SessionInfo {
   const { model, name, title, metadata } = state.config;
   return {
     seq: state.seq,
+    surface: state.surface,
     model,
     name,
     title,
@@ -41,11 +43,14 @@ export function description({ log, state }: Store): SessionDescription {
   const config = created?.type === "session.created" ? created.body.config : null;
   return {
     session: sessionInfo(state),
-    system_prompt: config?.system_prompt ?? null,
+    system_prompt: promptIn(log.contents(state.prompt.seq, state.prompt.seq)[0]),
     permissions: state.permissions,
     settings: wholeSettings(state.settings, (seq) => log.contents(seq, seq)[0]),
     cache_ttl: state.cache_ttl,
     own_key: state.own_key,
+    max_turns: state.max_turns,
+    cwd: state.cwd,
+    code: config?.code ?? null,
     pending: pendingCalls(log, state),
   };
 }

@@ -13,15 +13,40 @@ export interface EpochPlan {
   cut?: { reason: CutReason; message: string };
 }
 
+/** What all requests of an epoch share besides their tools. */
+type EpochFrame = Pick<Epoch, "model" | "facts" | "prompt" | "cwd">;
+
+type Asked = Pick<TurnOptions, "model" | "cwd">;
+
+/** The model of a turn with these options: its own, or else the session's. */
+export const modelFor = (
+  { config, facts }: State,
+  { model }: Asked,
+): Pick<Epoch, "model" | "facts"> =>
+  model ? { model: model.id, facts: model.facts ?? null } : { model: config.model, facts };
+
+/** What an epoch that such a turn opens has. */
+export const frameFor = (state: State, options: Asked): EpochFrame => ({
+  ...modelFor(state, options),
+  prompt: state.prompt,
+  cwd: options.cwd ?? state.cwd,
+});
+
+/** What clients are told of a new model. */
+export const modelMessage = (model: string | undefined): string =>
+  `The model is now ${model}; earlier thinking was left out.`;
+
 /** The epoch that the row `seq` opens, with `offered` as the tools of its requests. */
 export const epochAt = (
   seq: number,
-  { model, facts }: Pick<Epoch, "model" | "facts">,
+  { model, facts, prompt, cwd }: EpochFrame,
   offered: Toolset,
 ): Epoch => ({
   seq,
   model,
   facts,
+  prompt,
+  cwd,
   base: offered,
   active: offered.tools,
   defined: offered.tools,
@@ -42,14 +67,13 @@ export function planEpoch(state: State, options: TurnOptions, replay: boolean): 
   }
   const epoch = state.epoch;
   if (!epoch) return {};
-  if (epoch.model !== state.config.model) {
-    return {
-      cut: {
-        reason: "model",
-        message: `The session's model is now ${state.config.model}; earlier thinking was left out.`,
-      },
-    };
+  const wanted = frameFor(state, options);
+  if (epoch.model !== wanted.model) {
+    return { cut: { reason: "model", message: modelMessage(wanted.model) } };
   }
+  if (epoch.prompt.sha !== wanted.prompt.sha) return { cut: PROMPT_CHANGED };
+  // Nobody else is told of a folder.
+  if (epoch.base.builtin && epoch.cwd !== wanted.cwd) return { cut: FOLDER_CHANGED };
   // With no tool to be called the array is kept as it is: changing it would only cost the cache.
   if (options.tool_choice.type === "none" && epoch.accepted) return {};
   return planTools(epoch, options.toolset.tools, state.appends);
@@ -75,6 +99,16 @@ function planTools(epoch: Epoch, wanted: Record<string, string>, appends: boolea
   // Tools that are not offered stay in the array; a call to one is answered with an error.
   return added.length === 0 ? {} : { cut: TOOLS_CHANGED };
 }
+
+const PROMPT_CHANGED = {
+  reason: "system",
+  message: "The session's system prompt was changed; earlier thinking was left out.",
+} as const;
+
+const FOLDER_CHANGED = {
+  reason: "system",
+  message: "The session's folder is another one now; earlier thinking was left out.",
+} as const;
 
 const TOOLS_CHANGED = {
   reason: "tools",

@@ -3,6 +3,7 @@
  * and every change of its files, which no row may tell; reading does not.
  */
 import { clock } from "../shared/clock.ts";
+import { webhookDue } from "./jobs.ts";
 import { next } from "./next.ts";
 import type { Store } from "./store.ts";
 
@@ -63,6 +64,8 @@ export class Expiry {
     const time = after();
     if (time === null || store.state.deleted) return null;
     if (next(store.state, clock.now()).do !== "nothing") return null;
+    // A webhook is told for longer than the shortest of these times.
+    if (webhookDue(store.state.jobs) !== null) return null;
     const touched = this.#read();
     return Math.max(store.state.at, touched === 0 ? 0 : touched + NOTED_MS) + time;
   }

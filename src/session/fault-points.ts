@@ -35,6 +35,9 @@ export type FaultPoint =
   /** The account is about to be asked for a lease, or has answered. */
   | "lease"
   | "leased"
+  /** A webhook is about to be told, or has answered, and nothing of it is written. */
+  | "webhook"
+  | "webhook_answered"
   /** The alarm has come. */
   | "alarm"
   /** The data of a deleted session is about to go, or has gone. */

@@ -6,10 +6,16 @@ import { LIMITS } from "../workspace/workspace.ts";
 /** Bytes of a file that travel at once. */
 export const FILE_PIECE_BYTES = 1_000_000;
 
+/** Bytes of the file in a form with one file: claude-code-api's limit. */
+export const FORM_FILE_BYTES = 10 * 1024 * 1024;
+export const FORM_FILE_TOO_LARGE = "File exceeds 10MB limit";
+
 /** Bytes of a body, which is held until it is stored. */
 export const UPLOAD_LIMITS: Readonly<Record<Upload["kind"], number>> = {
   file: LIMITS.fileBytes,
   parts: 32 * 1024 * 1024,
+  // The other parts of the form, and what stands between them.
+  form: FORM_FILE_BYTES + 64 * 1024,
   archive: ARCHIVE_LIMITS.packedBytes,
 };
 
@@ -21,6 +27,7 @@ export type FileErrorCode =
   | "changed"
   | "precondition_failed"
   | "invalid_body"
+  | "no_file"
   | "invalid_cursor"
   | "clone_failed"
   | "body_too_large"
@@ -139,11 +146,15 @@ export type Asked<K extends keyof FileCalls> = Parameters<FileCalls[K]>[0];
 export type Upload = { length: number | null; again: boolean; end: string } & (
   | { kind: "file"; path: string; if_match: string | null; if_none_match: string | null }
   | { kind: "parts"; path: string | null; content_type: string; key: string | null }
+  /** One file, as claude-code-api takes it: `folder` is below `cwd`, and the form may say where it goes. */
+  | { kind: "form"; cwd: string; folder: string; content_type: string; key: string | null }
   | { kind: "archive"; path: string; key: string | null }
 );
 
 export interface Uploaded {
   files: (FileInfo & { created: boolean })[];
+  /** Of a form with one file: the name that it came with. */
+  filename?: string;
 }
 
 export interface FileError {

@@ -2,7 +2,7 @@
 import { WorkspaceError } from "../workspace/errors.ts";
 import { boundaryOf, type Part, readMultipart } from "../workspace/multipart.ts";
 import { ROOT, resolvePath } from "../workspace/paths.ts";
-import { FileRefused } from "./file-calls.ts";
+import { FileRefused, FORM_FILE_BYTES, FORM_FILE_TOO_LARGE } from "./file-calls.ts";
 
 export interface FormFile {
   /** Absolute, inside of the form's folder. */
@@ -32,6 +32,36 @@ export function formFiles(
   const twice = files.find((one, i) => files.findIndex(({ path }) => path === one.path) < i);
   if (twice) throw new FileRefused("invalid_body", `${twice.path} is there twice.`, twice.field);
   return files;
+}
+
+/**
+ * The one file of a form, and where it goes: to the path that the form's field `path` names, or under
+ * its own name into the folder of the address. Other fields are none of ours.
+ *
+ * @throws FileRefused, WorkspaceError
+ */
+export function formFile(
+  bytes: Uint8Array<ArrayBuffer>,
+  { content_type, cwd, folder }: { content_type: string; cwd: string; folder: string },
+): FormFile & { filename: string } {
+  const boundary = boundaryOf(content_type);
+  const parts = boundary === null ? NO_BOUNDARY : readMultipart(bytes, boundary);
+  if (typeof parts === "string") throw new FileRefused("invalid_body", parts);
+  const file = parts.find(({ name, filename }) => name === "file" && filename !== null);
+  if (!file?.filename) throw new FileRefused("no_file", "Field required", "body -> file");
+  if (file.bytes.byteLength > FORM_FILE_BYTES) {
+    throw new FileRefused("file_too_large", FORM_FILE_TOO_LARGE);
+  }
+  const { filename } = file;
+  const field = parts.find((part) => part.name === "path" && part.filename === null);
+  const named = field ? new TextDecoder().decode(field.bytes) : "";
+  // A path with a slash at its end is a folder's.
+  const target = named.endsWith("/") ? `${named}${filename}` : named || `${folder}/${filename}`;
+  const path = resolvePath(target, cwd);
+  if (!path.startsWith(`${cwd}/`)) {
+    throw new FileRefused("outside", `${target} is outside of the session's folder.`);
+  }
+  return { path, bytes: file.bytes, field: "body -> file", filename };
 }
 
 const NO_BOUNDARY = "The Content-Type must name the boundary of the parts.";

@@ -30,7 +30,7 @@ import {
   type Upload,
   type Uploaded,
 } from "./file-calls.ts";
-import { type FormFile, formFiles, named } from "./file-parts.ts";
+import { type FormFile, formFile, formFiles, named } from "./file-parts.ts";
 import { walkBehind } from "./file-walk.ts";
 
 export interface FileEdges extends AccessEdges {
@@ -234,6 +234,11 @@ export class SessionFiles implements FileCalls {
         const once = onceOf(upload.key, sent);
         return this.#answers.once(once, () => this.#storeParts(parts, once));
       }
+      case "form": {
+        const file = formFile(bytes, upload);
+        const once = onceOf(upload.key, () => [file.path, sha256(file.bytes)]);
+        return this.#answers.once(once, () => this.#storeParts([file], once, file.filename));
+      }
       case "archive": {
         const once = onceOf(upload.key, () => [upload.path, sha256(bytes)]);
         return this.#answers.once(once, () => this.#unpack(upload.path, bytes, once));
@@ -263,8 +268,9 @@ export class SessionFiles implements FileCalls {
     return this.#access.write((files) => this.#access.put(files, place, bytes));
   }
 
-  #storeParts(parts: readonly FormFile[], once: Once | null): Uploaded {
+  #storeParts(parts: readonly FormFile[], once: Once | null, filename?: string): Uploaded {
     return this.#write(once, (files) => ({
+      ...(filename === undefined ? {} : { filename }),
       files: parts.map(({ path, bytes }) =>
         this.#access.put(files, this.#access.place(files, path), bytes),
       ),

@@ -2,15 +2,12 @@
 
 import { toolCallId } from "../shared/ids.ts";
 import type { CallEndedBody, RowOf } from "../shared/rows.ts";
-import { promptTokens } from "../shared/usage.ts";
+import { addCost, addUsage, NO_USAGE, promptTokens } from "../shared/usage.ts";
 import { isShortOfMoney } from "./budget-state.ts";
 import { onCompactionCall, onCompactionCallEnded, onCompactionFailure } from "./compact-fold.ts";
 import {
-  addCost,
-  addUsage,
   type Context,
   FIRST_STEP,
-  NO_USAGE,
   NOTHING_UNPROVEN,
   type State,
   stepAfter,

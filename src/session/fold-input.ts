@@ -1,14 +1,15 @@
 /** The part of `fold` that is about inputs: what waits, and the turns that they open. */
 import type { Row, RowOf } from "../shared/rows.ts";
 import type { ToolChange, Toolset } from "../shared/tools.ts";
+import { NO_USAGE } from "../shared/usage.ts";
 import { beginningOf } from "./beginning.ts";
-import { epochAt } from "./epoch.ts";
+import { epochAt, frameFor } from "./epoch.ts";
 import { mediaBytes } from "./media.ts";
 import { payerOf } from "./payer.ts";
+import { broughtPrompt, withPrompt } from "./prompt.ts";
 import { placedSettings } from "./settings.ts";
 import {
   FIRST_STEP,
-  NO_USAGE,
   type OpenTurn,
   type Queued,
   type Spent,
@@ -30,7 +31,8 @@ export const placed = ({ list, ...toolset }: Toolset, seq: number): Toolset =>
   list ? { ...toolset, seq } : toolset;
 
 /** Opens a turn with the input `from.seq`, at the row `row`. */
-function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
+function opened(before: State, from: Queued, row: Row, repeats: boolean): State {
+  const state = withPrompt(before, from.prompt);
   const turn: OpenTurn = {
     turn: from.seq,
     began_at: row.at,
@@ -60,11 +62,19 @@ function opened(state: State, from: Queued, row: Row, repeats: boolean): State {
     spent: spentSince(row.at),
   };
   // The first turn opens the first epoch; any other epoch is opened by a `context.cut`.
-  const { facts, config } = state;
-  const epoch =
-    state.epoch ?? epochAt(row.seq, { model: config.model, facts }, from.options.toolset);
+  const { options } = from;
+  const epoch = state.epoch ?? epochAt(row.seq, frameFor(state, options), options.toolset);
   const inputs = repeats ? state.context.inputs : [...state.context.inputs, from.seq];
-  return { ...state, turns: state.turns + 1, turn, epoch, context: { ...state.context, inputs } };
+  const context = { ...state.context, inputs };
+  return { ...inFolder(state, options.cwd), turns: state.turns + 1, turn, epoch, context };
+}
+
+/** Tools begin in the folder `asked`, or where the session was moved to. */
+function inFolder(state: State, asked: string | undefined): State {
+  const { shell, moved } = state;
+  const cwd = asked ?? state.cwd;
+  if (asked === undefined && !moved) return state;
+  return { ...state, cwd, moved: false, shell: { cwd, env: shell?.env ?? {} } };
 }
 
 function changed(state: State, change: ToolChange | undefined, toolset: Toolset): State {
@@ -82,7 +92,8 @@ function changed(state: State, change: ToolChange | undefined, toolset: Toolset)
 
 export function onInput(before: State, row: RowOf<"input">): State {
   const { content, start, hash, limits, replay, repeats, detached, tool_change } = row.body;
-  const { settings, ...options } = row.body.options;
+  // A text stays in its row.
+  const { settings, system: _, system_prompt: __, ...options } = row.body.options;
   const toolset = placed(options.toolset, row.seq);
   const media = repeats === undefined ? mediaBytes(content) : 0;
   const waits = start !== "now";
@@ -97,6 +108,7 @@ export function onInput(before: State, row: RowOf<"input">): State {
     payer: payerOf(row.body),
     options: placedOptions,
     settings: (row.body.resumes && before.last?.settings) || placedSettings(settings, row.seq),
+    prompt: broughtPrompt(row.body.options, row.seq),
     replay: replay ?? false,
     media,
     detached: detached ?? false,

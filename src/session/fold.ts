@@ -4,6 +4,8 @@
  */
 
 import type { Row, RowBodies, RowOf } from "../shared/rows.ts";
+import { NO_USAGE } from "../shared/usage.ts";
+import { ROOT } from "../workspace/paths.ts";
 import { beginMoney, foldMoney } from "./budget-state.ts";
 import { foldCache, NO_CACHE } from "./cache-miss.ts";
 import {
@@ -12,7 +14,7 @@ import {
   onCompactionEnded,
   onCompactionRequested,
 } from "./compact-fold.ts";
-import { epochAt } from "./epoch.ts";
+import { epochAt, frameFor } from "./epoch.ts";
 import { onCallEnded, onCallStarted, onFailure, onToolBlock } from "./fold-call.ts";
 import {
   onCancelled,
@@ -24,13 +26,14 @@ import {
   withMedia,
 } from "./fold-input.ts";
 import { onNotice, onUpdated } from "./fold-settings.ts";
+import { foldJobs, NO_JOBS } from "./jobs.ts";
 import { mediaBytes } from "./media.ts";
 import { isOutputFailure } from "./output.ts";
 import { withBudget } from "./payer.ts";
+import { placedPrompt } from "./prompt.ts";
 import { placedSettings } from "./settings.ts";
 import {
   FIRST_STEP,
-  NO_USAGE,
   NOTHING_UNPROVEN,
   type OpenTool,
   type OpenTurn,
@@ -44,18 +47,25 @@ const SUBMISSIONS_KEPT = 100;
 
 /** The state of a session that is being created by `row`. */
 export function begin(row: RowOf<"session.created">): State {
-  const { model, name = null, title, metadata, toolset, permissions, settings } = row.body.config;
+  const { surface, config } = row.body;
+  const { model, name = null, title, metadata, toolset, permissions, settings } = config;
   return {
     seq: row.seq,
     at: row.at,
     created_at: row.at,
     deleted: false,
+    surface,
+    user_id: config.code?.user_id ?? null,
     config: { model, name, title, metadata },
     first_message: null,
-    facts: row.body.config.model_facts ?? null,
-    own_key: row.body.config.own_anthropic_key ?? false,
+    facts: config.model_facts ?? null,
+    own_key: config.own_anthropic_key ?? false,
     settings: placedSettings(settings, row.seq),
-    cache_ttl: row.body.config.cache_ttl ?? "5m",
+    cache_ttl: config.cache_ttl ?? "5m",
+    prompt: placedPrompt(config.system_prompt, row.seq),
+    max_turns: config.max_turns ?? null,
+    cwd: config.cwd ?? ROOT,
+    moved: config.cwd !== undefined,
     toolset: placed(toolset, row.seq),
     permissions: permissions ?? null,
     shell: null,
@@ -67,6 +77,7 @@ export function begin(row: RowOf<"session.created">): State {
     turn: null,
     call: null,
     queue: [],
+    jobs: NO_JOBS,
     compactions: [],
     epoch: null,
     appends: true,
@@ -95,7 +106,8 @@ export function begin(row: RowOf<"session.created">): State {
 export function fold(before: State, row: Row): State {
   if (row.type === "session.created") return begin(row);
   const money = foldMoney(before, row);
-  return { ...foldRow(before, row), money, cache: foldCache(before, row) };
+  const jobs = foldJobs(before.jobs, row);
+  return { ...foldRow(before, row), money, jobs, cache: foldCache(before, row) };
 }
 
 function foldRow(before: State, row: Row): State {
@@ -228,9 +240,9 @@ function onCut(state: State, row: RowOf<"context.cut">): State {
   if (!turn) return state;
   // After an attempt the API has refused the epoch; before one the message needs another.
   const refused = turn.step.weight > 0;
-  const wanted = turn.switches ?? { model: state.config.model, facts: state.facts };
-  // A new model waits for the next message.
-  const of = refused && state.epoch ? state.epoch : wanted;
+  // Whatever is new otherwise waits for the next message.
+  const of =
+    refused && state.epoch ? state.epoch : { ...frameFor(state, turn.options), ...turn.switches };
   const epoch = epochAt(row.seq, of, turn.options.toolset);
   if (start === undefined) {
     const open = { ...turn, stripped: turn.stripped || refused, switches: null };

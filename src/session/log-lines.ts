@@ -1,7 +1,7 @@
 /** What the operator's log says of rows that were written. */
 
-import { turnId } from "../shared/ids.ts";
-import type { FailureLine, LoggedPlace, TurnLine } from "../shared/log-line.ts";
+import { jobId, sessionUlid, turnId } from "../shared/ids.ts";
+import type { FailureLine, LoggedPlace, TurnLine, WebhookLine } from "../shared/log-line.ts";
 import type { CallEndedBody, Row, RowOf } from "../shared/rows.ts";
 
 /** When the model's first output came for the submission that began at `since`. */
@@ -10,14 +10,14 @@ export interface FirstOutput {
   at: number;
 }
 
-/** A line for each outcome and each failure among the rows of one commit. */
+/** A line for each outcome, each failure and each webhook that was not told, among the rows of one commit. */
 export function logLines(
   rows: readonly Row[],
   place: LoggedPlace,
   first: FirstOutput | null,
-): (TurnLine | FailureLine)[] {
+): (TurnLine | FailureLine | WebhookLine)[] {
   let ended: CallEndedBody | null = null;
-  const lines: (TurnLine | FailureLine)[] = [];
+  const lines: (TurnLine | FailureLine | WebhookLine)[] = [];
   for (const row of rows) {
     if (row.type === "call.ended") ended = row.body;
     if (row.type === "call.ended" && row.body.end === "lost") {
@@ -25,6 +25,9 @@ export function logLines(
     }
     if (row.type === "failure") lines.push(failureLine(row, ended, place));
     if (row.type === "outcome") lines.push(turnLine(row, place, first));
+    if (row.type === "webhook.attempted" && row.body.error !== null) {
+      lines.push(webhookLine(row, place));
+    }
   }
   return lines;
 }
@@ -50,6 +53,15 @@ const failureOf = (ended: CallEndedBody | null, place: LoggedPlace) => ({
   request_id: ended?.request_id ?? null,
   ms: ended?.ms ?? null,
 });
+
+function webhookLine(
+  { at, body: { input, attempt, status, retry_at } }: RowOf<"webhook.attempted">,
+  place: LoggedPlace,
+): WebhookLine {
+  const retry_in_ms = retry_at === undefined ? null : Math.max(0, retry_at - at);
+  const job = jobId(sessionUlid(place.session) ?? "", input);
+  return { event: "webhook", ...place, job, attempt, status, retry_in_ms };
+}
 
 function turnLine(
   { at, body }: RowOf<"outcome">,

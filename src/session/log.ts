@@ -4,7 +4,7 @@
  */
 import { parsePieces } from "../shared/json-reader.ts";
 import { isLight, jsonTexts } from "../shared/json-text.ts";
-import type { Row, RowBodies, RowType } from "../shared/rows.ts";
+import type { Row, RowBodies, RowOf, RowType } from "../shared/rows.ts";
 import { isContent } from "./wire.ts";
 
 /**
@@ -176,6 +176,21 @@ export class Log {
   /** The same; long strings that clients sent are `LongText`, whatever their type says. */
   typedContents(types: readonly RowType[], after: number): Generator<Row> {
     return this.#typed(types, after, isContent);
+  }
+
+  /** Rows of these types with `from <= seq <= to`, read one by one as they are asked for. */
+  *typedBetween(types: readonly RowType[], from: number, to: number): Generator<Row> {
+    const marks = types.map(() => "?").join(", ");
+    const query = `SELECT seq, at, type, body FROM log
+      WHERE seq BETWEEN ? AND ? AND type IN (${marks}) ORDER BY seq`;
+    yield* this.#read(query, from, to, ...types);
+  }
+
+  /** Outcomes from the row `from` on, read one by one as they are asked for. */
+  *outcomesFrom(from: number): Generator<RowOf<"outcome">> {
+    for (const row of this.typedBetween(["outcome"], from, Number.MAX_SAFE_INTEGER)) {
+      if (row.type === "outcome") yield row;
+    }
   }
 
   *#typed(

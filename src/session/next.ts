@@ -5,6 +5,7 @@
 import type { OutcomeKind } from "../shared/rows.ts";
 import { dueCompaction } from "./compact.ts";
 import { idleAt } from "./compact-idle.ts";
+import { isOpenJob, webhookDue } from "./jobs.ts";
 import { withFormat } from "./output.ts";
 import {
   MAX_LOSSES,
@@ -85,7 +86,10 @@ function nextOfTurn(state: State, turn: OpenTurn, now: number): Action {
   }
   const own = runnable(turn);
   if (own.length > 0) return atLimit(turn) ? endAtLimit(turn) : { do: "run", tools: own };
-  if (turn.tools.length > 0) return { do: "end", end: { outcome: "requires_action" } };
+  if (turn.tools.length > 0) {
+    if (isOpenJob(state.jobs, turn.turn)) return JOB_ASKS;
+    return { do: "end", end: { outcome: "requires_action" } };
+  }
   if (turn.step.retry_at !== null && turn.step.retry_at > now) {
     return { do: "wait", until: turn.step.retry_at };
   }
@@ -150,6 +154,13 @@ const end = (outcome: OutcomeKind, code: string, message: string): Action => ({
   end: { outcome, code, message },
 });
 
+/** Nobody is there to answer, and the jobs behind it would wait for ever. */
+const JOB_ASKS = end(
+  "failed",
+  "job_needs_answer",
+  "The job called a tool that somebody else has to answer or to allow, and nobody waits for a job. Jobs run with the session's own tools only.",
+);
+
 const endWithNotice = (
   code: string,
   message: string,
@@ -178,6 +189,9 @@ export function nextWake(
   // A lease ends when it is given back.
   const lease = state.deleted ? null : state.money.lease;
   if (lease) times.push(lease.expires_at > now ? lease.expires_at : now + GUARD_MS);
+  // One that is due is being told, unless the object died over it.
+  const due = webhookDue(state.jobs);
+  if (due !== null) times.push(due > now ? due : now + GUARD_MS);
   // An idle session ends.
   if (expires !== null) times.push(expires);
   return times.length > 0 ? Math.min(...times) : null;

@@ -13,7 +13,7 @@ import { addCall, addTurn, LEDGER_DAYS } from "./budget-state.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import type { Log } from "./log.ts";
 import { payerOf } from "./payer.ts";
-import { statusOf } from "./state.ts";
+import { type State, statusOf } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** Rows that change what the account shows. */
@@ -157,7 +157,8 @@ export function summaryOf(session: string, store: Store): SessionSummary {
   return {
     session,
     seq: state.seq,
-    surface: "cc",
+    surface: state.surface,
+    ...(state.user_id === null ? {} : { user_id: state.user_id }),
     name,
     title,
     first_message: state.first_message,
@@ -165,6 +166,7 @@ export function summaryOf(session: string, store: Store): SessionSummary {
     metadata,
     status: statusOf(state),
     turn_count: state.turns,
+    ...jobsOf(state),
     usage: state.usage,
     cost_usd: state.cost_usd,
     max_budget_usd: state.money.max_budget_usd,
@@ -173,6 +175,14 @@ export function summaryOf(session: string, store: Store): SessionSummary {
     created_at: state.created_at,
     updated_at: state.at,
   };
+}
+
+function jobsOf({
+  jobs: { total, done, failed, open },
+  turn,
+}: State): Pick<SessionSummary, "jobs"> {
+  const running = open.some(({ input }) => input === turn?.turn) ? 1 : 0;
+  return total === 0 ? {} : { jobs: { total, done, failed, running } };
 }
 
 /**

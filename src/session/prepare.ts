@@ -12,6 +12,7 @@ import { type EncodedRequest, encodeRequest } from "../model/request-body.ts";
 import type { CallStartedBody, InputBody, Row } from "../shared/rows.ts";
 import type { ModelSettings } from "../shared/settings.ts";
 import type { ServerTool, ToolChoice, ToolDefinition } from "../shared/tools.ts";
+import { harnessIn } from "../tools/registry.ts";
 import { isServerTool } from "../tools/server-tools.ts";
 import type { SizedCall, Verdict } from "./budget.ts";
 import { sizeOf } from "./budget-size.ts";
@@ -20,6 +21,7 @@ import { buildContext, type ContextRows } from "./context.ts";
 import { instructionsBefore } from "./instructions.ts";
 import type { Log } from "./log.ts";
 import { loadMedia, type MediaStore } from "./media.ts";
+import { promptIn } from "./prompt.ts";
 import { wholeSettings } from "./settings.ts";
 import type { Epoch, OpenTurn, State } from "./state.ts";
 
@@ -151,7 +153,7 @@ export function frameOf(
   return {
     model: epoch.model,
     facts: epoch.facts,
-    system: systemOf(rowAt(1), epoch),
+    system: systemOf(epoch, rowAt),
     tools,
     container: runsCode ? state.container : null,
   };
@@ -193,12 +195,16 @@ const inputOf = (row: Row | undefined): InputBody | null =>
   row?.type === "input" ? row.body : null;
 
 /** The session's own prompt, then what has to be known to use built-in tools. */
-function systemOf(row: Row | undefined, { base }: Epoch): string | null {
-  if (row?.type !== "session.created") return null;
-  const { system_prompt } = row.body.config;
-  const harness = base.builtin ? row.body.config.harness : null;
-  if (!system_prompt || !harness) return system_prompt || harness || null;
-  return `${system_prompt}\n\n${harness}`;
+function systemOf(
+  { base, prompt, cwd }: Epoch,
+  rowAt: (seq: number) => Row | undefined,
+): string | null {
+  const created = rowAt(1);
+  const text = promptIn(rowAt(prompt.seq));
+  const own = created?.type === "session.created" ? created.body.config.harness : undefined;
+  const harness = base.builtin && own ? harnessIn(own, cwd) : null;
+  if (!text || !harness) return text || harness;
+  return `${text}\n\n${harness}`;
 }
 
 /** The tool array of the epoch; the API's own tools only where it and the model have them. */

@@ -71,3 +71,19 @@ function cancelledBy(log: Log, row: Row | null): number[] {
 export function resultOf(rows: readonly Row[], turn: number | null): number | null {
   return rows.find((row) => row.type === "input")?.seq ?? turn;
 }
+
+/** The row by which the submission is known to whose turn the row `seq` belongs; null where that is none. */
+export function submissionAt({ log, state }: Store, seq: number, inMessage = false): number | null {
+  // Another message may have come in the middle of the one that was being written.
+  const at = inMessage ? log.lastOf("call.started", seq, 1) : null;
+  const row = log.row(at ?? seq);
+  if (row?.type === "input") return seq;
+  if (row?.type === "input.taken" || row?.type === "input.cancelled") return row.body.input;
+  const turn = row && "turn" in row.body ? row.body.turn : null;
+  if (!turn) return null;
+  for (const { body } of log.outcomesFrom(seq)) {
+    // One that names nothing ends a turn whose submissions all had their ends before.
+    if (body.turn === turn) return body.inputs[0] ?? turn;
+  }
+  return state.turn?.turn === turn ? (state.turn.inputs[0] ?? turn) : turn;
+}

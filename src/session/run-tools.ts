@@ -79,6 +79,7 @@ export class ToolRunner {
     const denial = this.#newDenial(open);
     if (denial !== null) return this.#end(open, errorResult(denial));
     this.#edges.reach("tool");
+    this.#makeFolder(workspace);
     const media: Media = new Map();
     const context = this.#context(open, workspace, media);
     if (tool.kind === "atomic") {
@@ -98,6 +99,19 @@ export class ToolRunner {
     const block = log.rowOf("block.tool", open.seq)?.body.block;
     if (!state.turn || !block || open.confirmed !== null) return null;
     return newDenialOf(state, state.turn, block);
+  }
+
+  /** The session's folder need not be there before tools begin in it. */
+  #makeFolder(workspace: Workspace): void {
+    const { cwd, shell } = this.#edges.store.state;
+    if (cwd === ROOT || shell?.cwd !== cwd) return;
+    try {
+      if (workspace.stat(cwd)) return;
+      this.#edges.storage.transactionSync(() => workspace.makeDirectory(cwd));
+    } catch {
+      // There is no room, or a file in its way: the tools say so where it matters.
+      workspace.forget();
+    }
   }
 
   /** The model's input, or the one that the user has put in its place. */

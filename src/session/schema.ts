@@ -4,15 +4,17 @@
  * working tables are rebuilt from it.
  */
 import { SECRET_TABLE } from "../account/secret-table.ts";
+import { JOB_TABLE } from "./job-table.ts";
 
 /**
  * Written into `head`; an object of a newer format is refused instead of misread. It rises with
  * every change of a table or of the folded state, so that an older state is folded anew.
  */
-export const FORMAT_VERSION = 4;
+export const FORMAT_VERSION = 5;
 
 /** Tables that an older format does not have. */
 export const ADDED_TABLES = `${SECRET_TABLE}
+${JOB_TABLE}
 CREATE TABLE IF NOT EXISTS seen (
   path TEXT PRIMARY KEY,
   sha  TEXT NOT NULL,

@@ -3,7 +3,6 @@
  * `next` says, followers see each row. Everything that can be called from outside is here, and
  * answers with plain data.
  */
-import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import { clock } from "../shared/clock.ts";
 import { readConfig } from "../shared/config.ts";
@@ -20,7 +19,7 @@ import type { Refusal, Submission, SubmitAnswer } from "./commands.ts";
 import { isScheduled } from "./compact.ts";
 import type { ContextSize } from "./context-size.ts";
 import { askContextSize } from "./context-size-ask.ts";
-import { description, type OpenCall, openCalls, queuedInputs, sessionInfo } from "./describe.ts";
+import { sessionInfo } from "./describe.ts";
 import type { Draft } from "./draft.ts";
 import { faultPoint, faultPointsOfCommit } from "./fault-points.ts";
 import type { Asked, FileAnswer, FileCalls } from "./file-calls.ts";
@@ -29,15 +28,20 @@ import { logLines } from "./log-lines.ts";
 import { MEDIA_MISSING, MediaStore } from "./media.ts";
 import { enter, newName } from "./naming.ts";
 import { deletionOf } from "./removal.ts";
-import { attachedKey, knownRow, type Replayed, replayed, resultOf } from "./replay.ts";
+import {
+  attachedKey,
+  knownRow,
+  type Replayed,
+  replayed,
+  resultOf,
+  submissionAt,
+} from "./replay.ts";
 import { addLostTools } from "./run-tools.ts";
-import { type SearchAsked, type SearchPage, searchLog } from "./search.ts";
+import { SessionReads } from "./session-reads.ts";
 import { Staging } from "./staging.ts";
 import { Store } from "./store.ts";
-import { type TurnInfo, type TurnSummary, turnInfo, turnList } from "./turns.ts";
-import { PAGE_BYTES, type PackedPage, type PackedRows, packJson } from "./wire.ts";
 
-export class Session extends DurableObject<Env> implements SessionCalls {
+export class Session extends SessionReads implements SessionCalls {
   readonly #followers: Followers;
   readonly #media: MediaStore;
   readonly #staging = new Staging();
@@ -45,7 +49,7 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   #parts: Parts | null;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, env, namesOf(ctx).session, () => this.#live?.store ?? null);
     this.#followers = new Followers(ctx);
     this.#media = new MediaStore(ctx.storage.sql);
     this.#alarm = new Alarm(ctx.storage);
@@ -70,12 +74,12 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   async create(
     submission: string,
     asked: SessionConfig,
-    { own_key, caller }: Creation = {},
+    { own_key, caller, surface = "cc" }: Creation = {},
   ): Promise<CreateAnswer> {
     if (!this.#parts) {
       const config = own_key === undefined ? asked : { ...asked, own_anthropic_key: true };
       const by = caller === undefined ? {} : { caller };
-      const body = { v: 1 as const, surface: "cc" as const, submission, ...by, config };
+      const body = { v: 1 as const, surface, submission, ...by, config };
       const fact = { type: "session.created" as const, body };
       this.#parts = this.#assemble(Store.create(this.ctx.storage.sql, fact, own_key ?? null));
       faultPointsOfCommit(this.ctx);
@@ -188,67 +192,23 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     return this.#answer(parts.store, { accepted: told, cancelled });
   }
 
-  /** Rows behind `after`, up to `to`; null when there is no session. */
-  async rows(
-    after: number,
-    limit: number,
-    to = Number.MAX_SAFE_INTEGER,
-  ): Promise<PackedRows | null> {
-    const store = this.#live?.store;
-    if (!store) return null;
-    faultPoint(this.ctx, "page");
-    return { head: store.state.seq, ...store.log.page(after, to, PAGE_BYTES, limit) };
-  }
-
-  /** The same with the view before them. */
-  async page(after: number, limit: number, to?: number): Promise<PackedPage | null> {
-    const page = await this.rows(after, limit, to);
-    const store = this.#live?.store;
-    return page && store ? { ...page, view: store.views.at(Math.min(after, page.head)) } : null;
-  }
-
-  async describe(): Promise<Uint8Array[] | null> {
-    const store = this.#read();
-    return store && packJson(description(store));
-  }
-
-  async turn(turn: number): Promise<TurnInfo | null> {
-    const store = this.#read();
-    return store ? turnInfo(store, turn) : null;
-  }
-
-  /** Turns before `before`, newest first; null when there is no session. */
-  async turns(before: number, limit: number): Promise<TurnSummary[] | null> {
-    const store = this.#read();
-    return store ? turnList(store, before, limit) : null;
-  }
-
-  async pending(): Promise<OpenCall[] | null> {
-    const store = this.#live?.store;
-    return store ? openCalls(store) : null;
-  }
-
-  async waiting(): Promise<Uint8Array[] | null> {
-    const store = this.#read();
-    return store ? packJson(queuedInputs(store)) : null;
-  }
-
-  async search(asked: SearchAsked): Promise<SearchPage | null> {
-    const store = this.#read();
-    return store ? searchLog(store.log, asked, store.state.seq) : null;
+  /** The submission to whose turn the row `seq` belongs, as if it had been sent again. */
+  async attach(seq: number, inMessage?: boolean): Promise<SubmitAnswer> {
+    const parts = this.#live;
+    if (!parts) return refusal(NOT_FOUND);
+    const known = submissionAt(parts.store, seq, inMessage);
+    if (known === null) {
+      return refusal({ code: "unknown_turn", message: "This event belongs to no turn." });
+    }
+    return this.#answer(parts.store, replayed(parts.store, known));
   }
 
   async context(exact: boolean): Promise<ContextSize | null> {
-    const store = this.#read();
-    const upstream = this.#parts?.ownKeys.upstream ?? null;
-    return store && upstream
-      ? askContextSize(store, this.#media, { exact, env: this.env, upstream })
-      : null;
-  }
-
-  /** The secret under which this session's stream tickets are made. */
-  async secret(): Promise<string | null> {
-    return this.#read()?.secret ?? null;
+    faultPoint(this.ctx, "answer");
+    const parts = this.#live;
+    if (!parts) return null;
+    const { upstream } = parts.ownKeys;
+    return askContextSize(parts.store, this.#media, { exact, env: this.env, upstream });
   }
 
   async putMedia(sha: string, n: number, data: ArrayBuffer): Promise<void> {
@@ -304,7 +264,9 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     // One alarm is repeated a few times only, so the first repetition sets another.
     if (info?.isRetry) this.#keepAlarm();
     const told = parts.outbox.catchUp();
-    await this.#alarm.hold(parts.loop.wake());
+    const work = Promise.all([parts.loop.wake(), parts.webhooks.send()]);
+    await this.#alarm.hold(work, parts.webhooks.next);
+    this.ctx.waitUntil(parts.webhooks.send());
     await parts.leases.tend();
     await told;
     await parts.outbox.send();
@@ -324,12 +286,6 @@ export class Session extends DurableObject<Env> implements SessionCalls {
   /** The session's parts unless there is none, or it is being deleted. */
   get #live(): Parts | null {
     return this.#parts && !this.#parts.store.state.deleted ? this.#parts : null;
-  }
-
-  /** The store of a live session, for a call that is answered with what it reads. */
-  #read(): Store | null {
-    faultPoint(this.ctx, "answer");
-    return this.#live?.store ?? null;
   }
 
   #assemble(store: Store): Parts {
@@ -354,13 +310,17 @@ export class Session extends DurableObject<Env> implements SessionCalls {
     faultPointsOfCommit(this.ctx);
     this.#followers.rows(rows);
     parts.outbox.note(rows);
+    this.ctx.waitUntil(parts.webhooks.send());
+    if (parts.webhooks.next !== null) this.#alarm.release(parts.webhooks.next);
     this.#keepAlarm();
     for (const line of logLines(rows, this.#place(), parts.loop.firstOutput)) writeLine(line);
   }
 
   #wake(): void {
     const parts = this.#live;
-    if (parts) this.ctx.waitUntil(parts.loop.wake());
+    if (!parts) return;
+    this.ctx.waitUntil(parts.loop.wake());
+    this.ctx.waitUntil(parts.webhooks.send());
   }
 
   #keepAlarm(): void {

@@ -5,7 +5,7 @@
  */
 import { clock } from "../shared/clock.ts";
 import { JsonReader } from "../shared/json-reader.ts";
-import type { SessionConfig } from "../shared/rows.ts";
+import type { ConfigChange, SessionConfig } from "../shared/rows.ts";
 import type { Submission } from "./commands.ts";
 
 /** Parts of a Worker that went away are dropped after this time, in milliseconds. */
@@ -43,18 +43,20 @@ export class Staging {
     }
   }
 
-  /** The submission, or null when a part is missing. Long strings in its content are `LongText`. */
+  /** The submission, or null when a part is missing. What goes to the model may be `LongText`. */
   takeSubmission(submission: string, parts: number): Submission | null {
     // A Worker staged the JSON text of one.
-    return this.#take(submission, parts) as Submission | null;
+    const staged = this.#take(submission, parts) as Submission | null;
+    const command = staged?.command;
+    if (!staged || command?.kind !== "update") return staged;
+    return { ...staged, command: { ...command, config: withWholeMetadata(command.config) } };
   }
 
   /** The configuration of a session, or null. What goes to the model may be `LongText` in it. */
   takeConfig(submission: string, parts: number): SessionConfig | null {
     // A Worker staged the JSON text of one.
     const config = this.#take(submission, parts) as SessionConfig | null;
-    // The session's state has the metadata, and answers with them.
-    return config && { ...config, metadata: JSON.parse(JSON.stringify(config.metadata)) };
+    return config && withWholeMetadata(config);
   }
 
   #take(submission: string, parts: number): unknown {
@@ -64,3 +66,9 @@ export class Staging {
     return result?.ok ? result.value : null;
   }
 }
+
+/** The session's state has the metadata, and answers with them. */
+const withWholeMetadata = <C extends ConfigChange>(config: C): C =>
+  config.metadata === undefined
+    ? config
+    : { ...config, metadata: JSON.parse(JSON.stringify(config.metadata)) };

@@ -13,11 +13,12 @@ import type {
   TurnOptions,
 } from "../shared/rows.ts";
 import type { CacheTtl, ModelFacts } from "../shared/settings.ts";
-import type { SessionStatus } from "../shared/summary.ts";
+import type { SessionStatus, Surface } from "../shared/summary.ts";
 import type { Permissions, ShellState, Toolset } from "../shared/tools.ts";
 import type { Usage } from "../shared/usage.ts";
 import type { Money } from "./budget-state.ts";
 import type { Cache } from "./cache-miss.ts";
+import type { Jobs } from "./jobs.ts";
 import type { Payer } from "./payer.ts";
 import type { PlacedSettings } from "./settings.ts";
 
@@ -188,11 +189,19 @@ export interface Queued {
   limits: Limits;
   payer: Payer | null;
   settings: PlacedSettings;
+  /** The session's from its turn on; null: the one that it has then. */
+  prompt: PlacedPrompt | null;
   replay: boolean;
   /** Decoded bytes of its images and documents. */
   media: number;
   /** Nobody ever read its response. */
   detached: boolean;
+}
+
+/** A system prompt: the row that brought it, and SHA-256 of its text, or null where that is none. */
+export interface PlacedPrompt {
+  seq: number;
+  sha: string | null;
 }
 
 /** A stretch of the log with one system text, one tool array and one model. */
@@ -201,6 +210,9 @@ export interface Epoch {
   seq: number;
   model: string;
   facts: ModelFacts | null;
+  prompt: PlacedPrompt;
+  /** The folder that the model is told to begin in. */
+  cwd: string;
   /** The tool array that requests carry. */
   base: Toolset;
   /** Name → definition hash of the tools that are on now, after appended changes. */
@@ -282,6 +294,9 @@ export interface State {
   at: number;
   created_at: number;
   deleted: boolean;
+  surface: Surface;
+  /** With the surface `code`: the label that its clients filter by. */
+  user_id: string | null;
   config: { model: string; name: string | null; title: string | null; metadata: JsonObject };
   /** The beginning of the first message that has a text, which the account lists. */
   first_message: string | null;
@@ -291,6 +306,12 @@ export interface State {
   own_key: boolean;
   settings: PlacedSettings;
   cache_ttl: CacheTtl;
+  prompt: PlacedPrompt;
+  /** Most model calls of a turn; null: what the configuration says. */
+  max_turns: number | null;
+  /** Where tools begin; `moved`: it was set since the last turn began, and so the shell goes there. */
+  cwd: string;
+  moved: boolean;
   /** The session's own tools; their definitions stand in row 1. */
   toolset: Toolset;
   /** What its built-in tools may do; null without such tools. */
@@ -308,6 +329,7 @@ export interface State {
   turn: OpenTurn | null;
   call: OpenCall | null;
   queue: Queued[];
+  jobs: Jobs;
   /** In the order in which they were asked for. */
   compactions: OpenCompaction[];
   epoch: Epoch | null;
@@ -339,38 +361,6 @@ export interface State {
 /** A turn that ended before its answer: the same message again asks for the rest of it. */
 export const stopsShort = ({ outcome }: NonNullable<State["last"]>): boolean =>
   outcome === "failed" || outcome === "budget_reached";
-
-export const NO_USAGE: Usage = {
-  input_tokens: 0,
-  output_tokens: 0,
-  cache_creation_input_tokens: 0,
-  cache_read_input_tokens: 0,
-};
-
-const OPTIONAL_COUNTS = [
-  "cache_creation_1h_input_tokens",
-  "thinking_tokens",
-  "web_search_requests",
-] as const;
-
-/** The sum of two usages. */
-export function addUsage(a: Usage, b: Usage): Usage {
-  const sum: Usage = {
-    input_tokens: a.input_tokens + b.input_tokens,
-    output_tokens: a.output_tokens + b.output_tokens,
-    cache_creation_input_tokens: a.cache_creation_input_tokens + b.cache_creation_input_tokens,
-    cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
-  };
-  for (const field of OPTIONAL_COUNTS) {
-    const total = (a[field] ?? 0) + (b[field] ?? 0);
-    if (total > 0) sum[field] = total;
-  }
-  return sum;
-}
-
-/** The sum of two costs in US dollars; null where one of them is not known. */
-export const addCost = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? null : a + b;
 
 export function statusOf(state: State): SessionStatus {
   if (state.turn?.status === "awaiting") {

@@ -11,6 +11,7 @@ import type { Row, RowOf } from "../shared/rows.ts";
 import { AuditTrail } from "./audit.ts";
 import { Draft } from "./draft.ts";
 import { begin, fold } from "./fold.ts";
+import { JobTable } from "./job-table.ts";
 import { Log } from "./log.ts";
 import { ADDED_TABLES, FORMAT_VERSION, SCHEMA } from "./schema.ts";
 import type { State } from "./state.ts";
@@ -42,6 +43,7 @@ export class Store {
   readonly views: Views;
   readonly trail: AuditTrail;
   readonly secrets: SecretTable;
+  readonly jobs: JobTable;
   readonly #sql: SqlStorage;
   #state: State;
   /** The last row in the state on disk. */
@@ -58,6 +60,7 @@ export class Store {
     this.log = new Log(sql);
     this.trail = new AuditTrail(this.log);
     this.secrets = new SecretTable(sql);
+    this.jobs = new JobTable(sql);
     this.views = new Views(this.log, state);
     this.#state = state;
     this.secret = secret;
@@ -158,6 +161,7 @@ export class Store {
     for (const row of rows) {
       this.#writeTurn(row);
       this.#writeSeen(row);
+      if (state.jobs.total > 0) this.jobs.note(row);
     }
     for (const [name, sealed] of secrets) this.#keepSecret(name, sealed);
     // The data go later, when the account knows of it; a secret does not wait for that.
@@ -197,6 +201,12 @@ export class Store {
   turnsBefore(before: number, limit: number): { n: number; seq: number }[] {
     const query = "SELECT n, seq FROM turn WHERE n < ? ORDER BY n DESC LIMIT ?";
     return this.#sql.exec<{ n: number; seq: number }>(query, before, limit).toArray();
+  }
+
+  /** Turns in the order in which they began, from an offset on. */
+  turnsFrom(offset: number, limit: number): { n: number; seq: number }[] {
+    const query = "SELECT n, seq FROM turn ORDER BY seq LIMIT ? OFFSET ?";
+    return this.#sql.exec<{ n: number; seq: number }>(query, limit, offset).toArray();
   }
 
   /** The submission that was sent under an idempotency key within the last 24 hours. */

@@ -3,6 +3,7 @@ import type { RowBodies } from "../shared/rows.ts";
 import { addCutOf } from "./compact-switch.ts";
 import type { Draft } from "./draft.ts";
 import { planEpoch } from "./epoch.ts";
+import { withPrompt } from "./prompt.ts";
 
 /**
  * Takes a queued input: as a turn of its own, or into the turn that runs.
@@ -23,7 +24,8 @@ export function takeInput(
     draft.add({ type: "input.taken", body: { input, turn, as, limits } });
     return;
   }
-  const plan = planEpoch(draft.state, queued.options, queued.replay);
+  const state = withPrompt(draft.state, queued.prompt);
+  const plan = planEpoch(state, queued.options, queued.replay);
   const change = plan.change ? { tool_change: plan.change } : {};
   const { limits } = queued;
   const body: RowBodies["input.taken"] = { input, turn: input, as: "start", limits, ...change };

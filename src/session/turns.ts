@@ -3,10 +3,9 @@
 import { isOutcome, type TurnFailure, type TurnResult } from "../shared/events.ts";
 import { eventsOf } from "../shared/row-events.ts";
 import type { OutcomeBody, RowOf } from "../shared/rows.ts";
+import type { TurnStatus } from "../shared/turn-record.ts";
 import type { Log } from "./log.ts";
 import type { Store } from "./store.ts";
-
-export type TurnStatus = "queued" | "cancelled" | "running" | "awaiting_tool_results" | "finished";
 
 export interface TurnInfo {
   turn: number;
@@ -52,7 +51,7 @@ function resultOf({ views }: Store, outcome: RowOf<"outcome">): TurnInfo["result
 }
 
 /** The turn that the steer `input` has joined, whose result is then its own. */
-function joinedTurn(log: Log, input: number): number | null {
+export function joinedTurn(log: Log, input: number): number | null {
   for (const row of log.typed(["input.taken", "input.cancelled"], input)) {
     if (
       (row.type !== "input.taken" && row.type !== "input.cancelled") ||
@@ -80,7 +79,7 @@ export function turnList(store: Store, before: number, limit: number): TurnSumma
  * the start of a later turn, before which it nearly always stands, so that a turn of many rows is
  * not read.
  */
-function lastOutcome(store: Store, turn: number, start: number): RowOf<"outcome"> | null {
+export function lastOutcome(store: Store, turn: number, start: number): RowOf<"outcome"> | null {
   let end = store.nextStart(turn, start) ?? store.state.seq + 1;
   for (;;) {
     const seq = store.log.lastOf("outcome", end - 1, start);
@@ -91,7 +90,7 @@ function lastOutcome(store: Store, turn: number, start: number): RowOf<"outcome"
   }
 }
 
-function statusOfTurn(store: Store, turn: number): TurnStatus {
+export function statusOfTurn(store: Store, turn: number): TurnStatus {
   const open = store.state.turn;
   if (open?.turn !== turn) return "finished";
   return open.status === "awaiting" ? "awaiting_tool_results" : "running";

@@ -65,24 +65,27 @@ export interface PackedPage extends PackedRows {
  * be `LongText`.
  */
 export const isContent = (type: string): boolean =>
-  type === "input" || type === "tool.ended" || type === "session.created";
+  type === "input" ||
+  type === "tool.ended" ||
+  type === "session.created" ||
+  type === "session.updated";
 
 /** The JSON text of a value in UTF-8, in pieces, as it crosses to another object. */
 export const packJson = (value: unknown): Uint8Array[] =>
   Array.from(jsonTexts(value, PIECE_UNITS), (text) => encoder.encode(text));
 
 /**
- * Consumes the pieces: each is dropped once it is read. Long strings may be `LongText`, whatever their
- * type says.
+ * Consumes the pieces: each is dropped once it is read. With `long`, long strings may be `LongText`,
+ * whatever their type says.
  */
-export function unpackJson(pieces: Uint8Array[]): Json {
+export function unpackJson(pieces: Uint8Array[], long = true): Json {
   const decoder = new TextDecoder();
   const texts = function* () {
     for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
       yield decoder.decode(piece, { stream: true });
     }
   };
-  return parsePieces(texts(), true);
+  return parsePieces(texts(), long);
 }
 
 /** The same for rows; only strings that clients sent may be `LongText`. */

@@ -10,6 +10,7 @@ export const AUDIT_ACTIONS = [
   "turn.confirm",
   "turn.interrupt",
   "queue.cancel",
+  "webhook.redeliver",
   "file.upload",
   "file.unzip",
   "file.move",
@@ -21,6 +22,9 @@ export const AUDIT_ACTIONS = [
   "key.revoke",
   "anthropic_key.set",
   "anthropic_key.remove",
+  "template.put",
+  "template.remove",
+  "template.import",
   "access.refused",
 ] as const;
 
@@ -40,7 +44,7 @@ export interface AuditEntry extends AuditPlace {
   action: AuditAction;
   /** The session's ULID. */
   session: string | null;
-  /** Public id of what it was done to, besides the session: a turn, an input or a key. */
+  /** Public id of what it was done to, besides the session: a turn, an input, a key or a template. */
   target: string | null;
   /** As `callerName` has it; null when nobody asked for it. */
   key: string | null;

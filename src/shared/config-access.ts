@@ -47,6 +47,14 @@ export const ACCESS_VARIABLES = table({
     secret: false,
     read: (text) => listOf(text, isOrigin),
   },
+  ENABLE_DOCS: {
+    meaning:
+      "Serves the description of the API: the pages `/docs` and `/redoc`, and `/openapi.json`. Whoever reaches the server can read them without a key. `false`: they are not there.",
+    rule: BOOLEAN_RULE,
+    fallback: true,
+    secret: false,
+    read: readBoolean,
+  },
   RATE_LIMIT_REQUESTS: {
     meaning:
       "How many turns a key may start in a window of `RATE_LIMIT_WINDOW` seconds where it has no limit of its own. Unset: no limit.",

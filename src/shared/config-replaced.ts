@@ -20,6 +20,4 @@ export const REPLACED_VARIABLES: Readonly<Record<string, string>> = {
   SANDBOX_ENABLED: "Tools always run inside the session, without a machine behind it.",
   SANDBOX_EXCLUDED_COMMANDS:
     "No command runs outside of the session. `CLAUDE_DISALLOWED_TOOLS` and a session's permissions say which do not run at all.",
-  ENABLE_DOCS:
-    "There are no pages of documentation to switch off; they come with the surface `/api/v1`. The routes are in docs/wire.md.",
 };

@@ -1,4 +1,4 @@
-/** The variables under which secrets of users are kept. */
+/** The variables under which secrets of users are kept, and those of webhooks made. */
 import { table } from "./config-table.ts";
 
 const KEY_RULE = "32 bytes as base64, as `openssl rand -base64 32` makes them";
@@ -19,6 +19,14 @@ export const SECRET_VARIABLES = table({
     fallback: null,
     secret: true,
     read: readKeyList,
+  },
+  WEBHOOK_KEY: {
+    meaning:
+      "The key from which the secrets are derived that sign an account's webhooks. Unset: `ENCRYPTION_KEY` and, for the time of a change, `ENCRYPTION_KEYS_OLD`; without these webhooks go unsigned. `npm start` makes one for its data.",
+    rule: KEY_RULE,
+    fallback: null,
+    secret: true,
+    read: readKey,
   },
 });
 

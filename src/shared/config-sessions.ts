@@ -10,7 +10,7 @@ const MAX_SESSIONS = 1_000_000;
 export const SESSION_VARIABLES = table({
   MAX_SESSIONS_PER_USER: {
     meaning:
-      "Sessions that an account may have at a time; another one is refused with 409 `session_limit`, and none is deleted for it. Unset: no limit.",
+      "Sessions that an account may have at a time; another one is refused with 409 `session_limit`, and none is deleted for it. Only under `/api/v1` the idle session of that API in which nothing happened for longest makes room for a new one. Unset: no limit.",
     rule: integerRule(1, MAX_SESSIONS),
     fallback: null,
     secret: false,

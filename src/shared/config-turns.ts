@@ -23,7 +23,8 @@ export const TURN_VARIABLES = table({
     read: readInteger(1, 1000),
   },
   CLAUDE_MAX_TURNS: {
-    meaning: "The same under the name that claude-code-api has for it. `CC_API_MAX_TURNS` wins.",
+    meaning:
+      "The same under the name that claude-code-api has for it; under its own API (`/api/v1`) a turn may make 25 where neither is set. `CC_API_MAX_TURNS` wins.",
     rule: integerRule(1, 1000),
     fallback: null,
     secret: false,

@@ -34,11 +34,15 @@ export interface Config {
   baseUrl: string | null;
   /** Under which secrets of users are kept; null: none are taken. */
   encryption: Keyring | null;
+  /** From which the secrets of webhooks are derived; null: they go unsigned. */
+  webhookKeys: Keyring | null;
   /** All keys that open an account. Empty: only anonymous use is possible. */
   clientKeys: readonly ClientKey[];
   allowAnonymous: boolean;
   /** Origins whose pages may call this server; `*` stands for all. Empty: CORS is off. */
   corsOrigins: readonly string[];
+  /** The description of the API is served. */
+  docs: boolean;
   /** The model of a session that names none. */
   model: string;
   /** The ids that the model list shows; null leaves the list to the catalogue. */
@@ -50,6 +54,8 @@ export interface Config {
   retry: RetryPolicy;
   /** Model calls of a turn with built-in tools. */
   maxTurns: number;
+  /** The same under claude-code-api's own surface. */
+  codeMaxTurns: number;
   /** Model calls of a turn with the client's tools. */
   toolMaxTurns: number;
   /** What built-in tools may do in a session that says nothing of it. */
@@ -104,6 +110,8 @@ export interface RetryPolicy {
 }
 
 const MB = 1024 * 1024;
+/** What claude-code-api's clients count on. */
+const CODE_MAX_TURNS = 25;
 const HOUR_MS = 60 * 60 * 1000;
 
 export const VARIABLES = {
@@ -178,14 +186,19 @@ function read(env: Variables): ConfigResult {
     clientKeys.push({ account: DEFAULT_ACCOUNT, key: ccKey });
   }
   const baseUrl = value("ANTHROPIC_BASE_URL");
+  const maxTurns = either("CC_API_MAX_TURNS", "CLAUDE_MAX_TURNS");
+  const saysMaxTurns = env.CC_API_MAX_TURNS?.trim() || env.CLAUDE_MAX_TURNS?.trim();
   const encryptionKey = value("ENCRYPTION_KEY");
   const oldKeys = value("ENCRYPTION_KEYS_OLD") ?? [];
   if (encryptionKey === null && oldKeys.length > 0) {
     refuse("ENCRYPTION_KEY", "set where ENCRYPTION_KEYS_OLD is");
   }
+  const encryption = encryptionKey && { current: encryptionKey, old: oldKeys };
+  const webhookKey = value("WEBHOOK_KEY");
   const config: Config = {
     baseUrl,
-    encryption: encryptionKey && { current: encryptionKey, old: oldKeys },
+    encryption,
+    webhookKeys: webhookKey ? { current: webhookKey, old: [] } : encryption,
     upstream: upstream(
       value("ANTHROPIC_API_KEY"),
       baseUrl,
@@ -195,6 +208,7 @@ function read(env: Variables): ConfigResult {
     clientKeys,
     allowAnonymous: value("ALLOW_ANONYMOUS"),
     corsOrigins: value("CORS_ORIGINS") ?? [],
+    docs: value("ENABLE_DOCS"),
     model: either("CC_API_MODEL", "CLAUDE_MODEL"),
     models: value("CC_API_MODELS"),
     systemPrompt: value("CLAUDE_SYSTEM_PROMPT"),
@@ -205,7 +219,8 @@ function read(env: Variables): ConfigResult {
       factor: value("CLAUDE_RETRY_BACKOFF_FACTOR"),
       longestMs: value("CLAUDE_RETRY_MAX_DELAY") * 1000,
     },
-    maxTurns: either("CC_API_MAX_TURNS", "CLAUDE_MAX_TURNS"),
+    maxTurns,
+    codeMaxTurns: saysMaxTurns ? maxTurns : CODE_MAX_TURNS,
     toolMaxTurns: value("CC_API_TOOL_MAX_TURNS"),
     permissionMode: either("CC_API_PERMISSION_MODE", "CLAUDE_PERMISSION_MODE"),
     allowedTools: value("CLAUDE_ALLOWED_TOOLS") ?? [],

@@ -60,7 +60,9 @@ export interface EventData {
     title: string | null;
     metadata: JsonObject;
   };
-  "session.updated": Omit<ConfigChange, "settings" | "model_facts"> & SettingsChange;
+  /** The text of a prompt is not shown to everybody who may follow the session. */
+  "session.updated": Omit<ConfigChange, "settings" | "model_facts" | "system_prompt"> &
+    SettingsChange & { system_prompt_changed?: true };
   "session.deleted": { reason?: "expired" };
   "turn.started": { turn: string; input_id: string; input: ContentBlock[] | null };
   "input.queued": { input_id: string; input: ContentBlock[]; start: "queued" | "steer" };

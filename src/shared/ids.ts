@@ -17,6 +17,34 @@ export const inputId = (input: number): string => `input_${input}`;
 export const messageId = (call: number, i: number): string => `msg_${call}_${i}`;
 export const toolCallId = (call: number, i: number): string => `call_${call}_${i}`;
 
+/** The digits of a ULID, from 0 to 31. */
+const ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** 36 of the random bits of a session's ULID, as hex. */
+function sessionDigits(session: string): string {
+  let bits = 0;
+  for (const digit of session.slice(-8)) bits = bits * 32 + ULID_DIGITS.indexOf(digit);
+  return Math.floor(bits / 16)
+    .toString(16)
+    .padStart(9, "0");
+}
+
+/**
+ * A job's id, in the form that claude-code-api's clients know: digits of its session's ULID, since clients
+ * keep the jobs of several sessions by their ids, and its input's number.
+ */
+export const jobId = (session: string, input: number): string =>
+  sessionDigits(session) + input.toString(16).padStart(7, "0");
+/** The number of the input in the id of one of the session's jobs, or null when it is not one. */
+export const numberInJobId = (session: string, id: string): number | null =>
+  /^[0-9a-f]{16}$/.test(id) && id.startsWith(sessionDigits(session))
+    ? Number.parseInt(id.slice(9), 16) || null
+    : null;
+
+/** The id of a message to a webhook: `session` is a ULID, `delivery` the row that asks for it. */
+export const webhookId = (session: string, delivery: number): string =>
+  `msg_${session}_${delivery}`;
+
 /** The number in a public id of the given kind, or null when it is not one. */
 export function numberInId(kind: "turn" | "input", id: string): number | null {
   const match = new RegExp(`^${kind}_([1-9][0-9]{0,14})$`).exec(id);

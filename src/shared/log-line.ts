@@ -44,6 +44,17 @@ export interface FailureLine extends LoggedPlace {
   retry: { attempt: number; in_ms: number } | null;
 }
 
+/** A webhook was not told of the end of a job. Whose it is is not said: an address may hold a token. */
+export interface WebhookLine extends LoggedPlace {
+  event: "webhook";
+  job: string;
+  attempt: number;
+  /** What was answered; null where nothing was. */
+  status: number | null;
+  /** Milliseconds until the next attempt; null when there is none. */
+  retry_in_ms: number | null;
+}
+
 export interface ErrorLine extends Partial<LoggedPlace> {
   event: "error";
   /** What failed. */
@@ -72,6 +83,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const LEVEL_OF = {
   turn: "INFO",
   failure: "WARNING",
+  webhook: "WARNING",
   refused: "WARNING",
   error: "ERROR",
 } as const;
@@ -83,12 +95,14 @@ export function writeFrom(level: LogLevel): void {
   least = level;
 }
 
+export type LogLine = TurnLine | FailureLine | WebhookLine | RefusedLine | ErrorLine;
+
 /** Writes one line. Failures are warnings and unexpected errors are errors in the platform's log. */
-export function writeLine(line: TurnLine | FailureLine | RefusedLine | ErrorLine): void {
+export function writeLine(line: LogLine): void {
   if (LOG_LEVELS.indexOf(LEVEL_OF[line.event]) < LOG_LEVELS.indexOf(least)) return;
   const text = JSON.stringify(line);
   if (line.event === "error") console.error(text);
-  else if (line.event === "failure" || line.event === "refused") console.warn(text);
+  else if (LEVEL_OF[line.event] === "WARNING") console.warn(text);
   else console.log(text);
 }
 

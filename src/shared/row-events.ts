@@ -26,8 +26,9 @@ function eventOf(row: Row, view: View): Event | null {
       return { type: row.type, turn: null, data: { model, ...named, title, metadata } };
     }
     case "session.updated": {
-      const { settings, model_facts: _, ...config } = row.body.config;
-      return { type: row.type, turn: null, data: { ...config, ...settings } };
+      const { settings, model_facts: _, system_prompt, ...config } = row.body.config;
+      const prompt = system_prompt === undefined ? {} : { system_prompt_changed: true as const };
+      return { type: row.type, turn: null, data: { ...config, ...prompt, ...settings } };
     }
     case "session.deleted": {
       const { reason } = row.body;
@@ -112,6 +113,8 @@ function eventOf(row: Row, view: View): Event | null {
     case "interrupt":
     case "compaction.requested":
     case "compaction.deferred":
+    case "webhook.requested":
+    case "webhook.attempted":
       return null;
   }
 }

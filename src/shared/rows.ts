@@ -6,6 +6,7 @@
  * `turn_<seq of its input>`, `msg_<seq of call.started>_<block index>`,
  * `call_<seq of call.started>_<block index>`, `input_<seq of the input>`.
  */
+import type { CodeSettings } from "./code-settings.ts";
 import type {
   CompactedBody,
   CompactionEnd,
@@ -15,8 +16,10 @@ import type {
 import type { ContentBlock, Json, JsonObject, ModelBlock } from "./content.ts";
 import type { CacheMiss, PromptSettings } from "./prompt-cache.ts";
 import type { CacheTtl, ModelFacts, ModelSettings, SettingsChange } from "./settings.ts";
+import type { Surface } from "./summary.ts";
 import type { Permissions, ShellState, ToolChange, ToolChoice, Toolset } from "./tools.ts";
 import type { Totals, Usage } from "./usage.ts";
+import type { WebhookAttemptedBody } from "./webhook.ts";
 
 export interface TurnOptions {
   toolset: Toolset;
@@ -26,6 +29,20 @@ export interface TurnOptions {
   permissions?: Permissions;
   /** What the turn sets itself; the rest is the session's. */
   settings?: ModelSettings;
+  /** Answers this turn in the place of the session's model. */
+  model?: TurnModel;
+  /** An instruction that holds for this message only; it stands behind it in the context. */
+  system?: string;
+  /** The session's folder from this turn on: see `SessionConfig`. */
+  cwd?: string;
+  /** The session's system prompt from this turn on; it stays in its row. */
+  system_prompt?: string;
+}
+
+/** A model for one turn, with what was said of it where the catalogue does not have it. */
+export interface TurnModel {
+  id: string;
+  facts?: ModelFacts;
 }
 
 /** Decided from the configuration when the turn starts, so that a later change cannot alter it. */
@@ -56,6 +73,12 @@ export interface SessionConfig {
   model_facts?: ModelFacts;
   /** The session has an Anthropic key of its own, which is kept beside the log. */
   own_anthropic_key?: boolean;
+  /** Most model calls of a turn; absent or null: what the configuration says. */
+  max_turns?: number | null;
+  /** Where tools begin: an absolute path, `/workspace` or below; absent: `/workspace`. */
+  cwd?: string;
+  /** With the surface `code` only. */
+  code?: CodeSettings;
 }
 
 /** Whose act a row is: the id of one POST, and its idempotency key where one was sent. */
@@ -107,6 +130,8 @@ export interface InputBody extends Submitted {
   resumes?: true;
   /** Only with `start: "now"`: the change of tools that this turn appends. */
   tool_change?: ToolChange;
+  /** Nobody waits for it: its end is kept, and told to the webhook where there is one. */
+  job?: { webhook_url: string | null };
 }
 
 export interface ToolEndedBody extends Partial<Submitted> {
@@ -230,14 +255,14 @@ export type ConfigChange = Partial<
     | "model_facts"
     | "max_budget_usd"
     | "own_anthropic_key"
+    | "system_prompt"
+    | "cwd"
   >
 > & { settings?: SettingsChange };
 
 export interface RowBodies {
-  "session.created": Submitted & { v: 1; surface: "cc"; config: SessionConfig };
-  "session.updated": Submitted & {
-    config: ConfigChange;
-  };
+  "session.created": Submitted & { v: 1; surface: Surface; config: SessionConfig };
+  "session.updated": Submitted & { config: ConfigChange };
   /** `expired`: nobody asked for it; nothing had happened in the session for long. */
   "session.deleted": Submitted & { reason?: "expired" };
   input: InputBody;
@@ -248,10 +273,7 @@ export interface RowBodies {
     limits: Limits;
     tool_change?: ToolChange;
   };
-  "input.cancelled": Partial<Submitted> & {
-    input: number;
-    reason: "client" | "deleted";
-  };
+  "input.cancelled": Partial<Submitted> & { input: number; reason: "client" | "deleted" };
   "turn.resumed": {
     turn: number;
     by: "results" | "confirmations";
@@ -361,6 +383,9 @@ export interface RowBodies {
     key?: string;
   };
   outcome: OutcomeBody;
+  /** The webhook of the job `input` is to be told of its end once more, and as something new. */
+  "webhook.requested": Submitted & { input: number };
+  "webhook.attempted": WebhookAttemptedBody;
 }
 
 export type RowType = keyof RowBodies;

@@ -11,13 +11,18 @@ export const SESSION_STATUSES = [
 
 export type SessionStatus = (typeof SESSION_STATUSES)[number];
 
+/** The API under which a session was made: native, claude-code-api, or the Claude CLI server. */
+export type Surface = "cc" | "code" | "chat";
+
 /** What the account keeps of a session, as of the row `seq` of its log. */
 export interface SessionSummary {
   /** The session's ULID. */
   session: string;
   /** The row of the session's log up to which this summary counts. */
   seq: number;
-  surface: "cc";
+  surface: Surface;
+  /** With the surface `code`: the label that its clients filter by. */
+  user_id?: string;
   /** Unique among the living sessions of the account. Absent in what an older version has said. */
   name?: string | null;
   title: string | null;
@@ -27,6 +32,8 @@ export interface SessionSummary {
   metadata: JsonObject;
   status: SessionStatus;
   turn_count: number;
+  /** Absent without jobs. Those that wait or were cancelled count in the total only. */
+  jobs?: { total: number; done: number; failed: number; running: number };
   /** The sum over all model calls. */
   usage: Usage;
   /** US dollars; null when a call's model has no price in the table. */

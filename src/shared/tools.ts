@@ -52,7 +52,10 @@ export interface Permissions {
   allow: string[];
   ask: string[];
   deny: string[];
-  /** Nobody can answer a question on this surface, so one is a denial with its reason. */
+  /**
+   * Nobody can answer a question on this surface: a question by a rule is a denial with its reason.
+   * Where a mode would ask, the call runs; with rules in `allow` only what these allow does.
+   */
   unattended?: true;
 }
 

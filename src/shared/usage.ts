@@ -22,6 +22,38 @@ export interface Usage {
 export const promptTokens = (usage: Usage): number =>
   usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
 
+export const NO_USAGE: Usage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
+
+const OPTIONAL_COUNTS = [
+  "cache_creation_1h_input_tokens",
+  "thinking_tokens",
+  "web_search_requests",
+] as const;
+
+/** The sum of two usages. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  const sum: Usage = {
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    cache_creation_input_tokens: a.cache_creation_input_tokens + b.cache_creation_input_tokens,
+    cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
+  };
+  for (const field of OPTIONAL_COUNTS) {
+    const total = (a[field] ?? 0) + (b[field] ?? 0);
+    if (total > 0) sum[field] = total;
+  }
+  return sum;
+}
+
+/** The sum of two costs in US dollars; null where one of them is not known. */
+export const addCost = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : a + b;
+
 /** Figures of one submission, from its first row to its outcome. */
 export interface Totals {
   calls: number;

@@ -54,7 +54,11 @@ export const EMPTY_VIEW: View = {
 };
 
 /** Stop reasons after which the next message goes on where this one ended. */
-const CONTINUED = new Set(["max_tokens", "pause_turn", "model_context_window_exceeded"]);
+export const CONTINUED: ReadonlySet<string> = new Set([
+  "max_tokens",
+  "pause_turn",
+  "model_context_window_exceeded",
+]);
 
 /** The view after `event`. */
 export function reduce(view: View, event: Event): View {

@@ -56,7 +56,8 @@ export function gateOf(permissions: Permissions, asked: AskedCall): Gate {
       : question(call, `${questioned} asks for every such call.`);
   }
   if (onlyLooks || isCovered(permissions, call)) return { gate: "allow" };
-  if (permissions.mode === "dontAsk") {
+  const listed = permissions.unattended && permissions.allow.length > 0;
+  if (permissions.mode === "dontAsk" || listed) {
     return {
       gate: "deny",
       reason: `Permission to use ${call.name} was denied: no rule allows it, and nobody is asked.`,

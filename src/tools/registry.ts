@@ -1,6 +1,7 @@
 /** The built-in tools: by name, and as the toolset that a session is created with. */
 import { createHash } from "node:crypto";
 import type { ServerTool, ToolDefinition, Toolset } from "../shared/tools.ts";
+import { ROOT } from "../workspace/paths.ts";
 import { bash } from "./bash.ts";
 import { edit, multiEdit } from "./edit.ts";
 import { glob, ls } from "./find.ts";
@@ -50,7 +51,10 @@ export function builtinToolset(serverTools: readonly ServerTool[] = []): Toolset
   return { tools, list, builtin: true };
 }
 
-const WORKSPACE = `You work in a session with a file system of its own. Files are under /workspace, which is also the current directory. The shell is a bash of its own over the same files: there are no processes of an operating system, no package managers and no compilers.`;
+/** Where no other folder is the current one. */
+const IN_ROOT = ", which is also the current directory";
+
+const WORKSPACE = `You work in a session with a file system of its own. Files are under ${ROOT}${IN_ROOT}. The shell is a bash of its own over the same files: there are no processes of an operating system, no package managers and no compilers.`;
 
 const ELSEWHERE =
   "Code execution runs on another machine, which has Python and sees none of these files: what it needs goes into its code.";
@@ -58,3 +62,7 @@ const ELSEWHERE =
 /** What the model is told of its workspace, behind the session's own prompt. */
 export const harnessOf = ({ tools }: Toolset): string =>
   Object.hasOwn(tools, "code_execution") ? `${WORKSPACE} ${ELSEWHERE}` : WORKSPACE;
+
+/** The same where tools begin in the folder `cwd`. */
+export const harnessIn = (harness: string, cwd: string): string =>
+  cwd === ROOT ? harness : `${harness.replace(IN_ROOT, "")} The current directory is ${cwd}.`;

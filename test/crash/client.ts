@@ -1,4 +1,10 @@
+import { env } from "cloudflare:workers";
 import { expect } from "vitest";
+import { accountId } from "../../src/http/auth.ts";
+import { submit } from "../../src/http/submit.ts";
+import { type SessionStub, sessionStub } from "../../src/session/calls.ts";
+import type { Command } from "../../src/session/commands.ts";
+import { DEFAULT_ACCOUNT } from "../../src/shared/config-readers.ts";
 import type { Json, JsonObject } from "../../src/shared/content.ts";
 import { type Frame, frames, get, send } from "../api/cc/server.ts";
 import { home } from "../support/home.ts";
@@ -142,6 +148,33 @@ export class Client {
     const turn = await this.call("POST", `${this.path}/turns`, { input });
     this.ends.push({ end: {}, turn });
     await this.idle();
+  }
+
+  /** The session, for what this API has no route for. */
+  async session(): Promise<SessionStub> {
+    const account = await accountId(DEFAULT_ACCOUNT);
+    return sessionStub(env, account, this.path.replace("/api/sessions/sess_", ""));
+  }
+
+  /** Posts a job, and waits until it is taken. */
+  async job(message: string, webhook_url: string): Promise<number> {
+    this.#faults.asks();
+    const command: Command = {
+      kind: "input",
+      content: [{ type: "text", text: message }],
+      on_busy: "queue",
+      options: { toolset: null, tool_choice: null, parallel_tool_calls: null },
+      limits: { plain: 8, tools: 8 },
+      replay: false,
+      hash: message,
+      job: { webhook_url },
+    };
+    // Nobody reads its response.
+    const sent = { v: 1 as const, detached: true as const };
+    const submission = { ...sent, submission: this.#newKey(), command };
+    const answer = await this.platform.attend(submit(await this.session(), submission, []));
+    if (!answer.ok) throw new Error(`refused: ${answer.refusal.code}`);
+    return answer.accepted.input ?? 0;
   }
 
   /** Answers tool calls by the tool's name, and waits until the session rests. */

@@ -1,4 +1,5 @@
 import { type FaultPoint, onFaultPoint } from "../../src/session/fault-points.ts";
+import { webhookDue } from "../../src/session/jobs.ts";
 import { Log } from "../../src/session/log.ts";
 import { next } from "../../src/session/next.ts";
 import { Store } from "../../src/session/store.ts";
@@ -250,10 +251,13 @@ export class Faults {
     if (this.#options.atomic) this.#noteFiles(object.storage.sql);
     const state = Store.open(object.storage.sql)?.state;
     const action = state ? next(state, clock.now()).do : "nothing";
-    this.#rest = action === "nothing" ? "idle" : action === "wait" ? "waits" : "busy";
+    const due = state ? webhookDue(state.jobs) : null;
+    const isDue = due !== null && due <= clock.now();
+    const works = isDue || (action !== "nothing" && action !== "wait");
+    this.#rest = works ? "busy" : action === "wait" || due !== null ? "waits" : "idle";
     if (point !== "wake") return;
     this.deleted = state?.deleted ?? false;
-    if (action !== "nothing" || this.deleted) this.#noteWaking(object);
+    if (this.#rest !== "idle" || this.deleted) this.#noteWaking(object);
   }
 
   #noteFiles(sql: SqlStorage): void {
@@ -298,7 +302,7 @@ function countOf<K>(counts: Map<K, number>, key: K): number {
 const lastingRows = (sql: SqlStorage): number => sql.exec<{ n: number }>(LASTING).one().n;
 
 const LASTING = `SELECT count(*) AS n FROM log
-  WHERE type NOT IN ('call.started', 'call.ended', 'failure', 'turn.resumed')`;
+  WHERE type NOT IN ('call.started', 'call.ended', 'failure', 'turn.resumed', 'webhook.attempted')`;
 
 /** How many rows of a type there are. */
 const rowsOf = (sql: SqlStorage, type: RowType): number =>

@@ -2,7 +2,7 @@
  * Every command of a session, delivered again with its submission id: at once, after all that it led
  * to, and after a crash. One effect, and one answer.
  */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import type { Command } from "../../src/session/commands.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { RowType } from "../../src/shared/rows.ts";
@@ -23,6 +23,11 @@ import {
 } from "./commands.ts";
 
 const sessions = useSessions();
+const realFetch = globalThis.fetch;
+afterEach(() => {
+  globalThis.fetch = realFetch;
+});
+
 /** A session, and what has to be done with it from outside. */
 interface Place {
   session: TestSession;
@@ -79,6 +84,30 @@ const queued = async (): Promise<Place> => {
   return place;
 };
 
+const job = (words: string, webhook_url: string | null = null): Command => ({
+  ...message(words),
+  job: { webhook_url },
+});
+
+/** In the middle of the answer to the job 2, behind which the job 4 waits. */
+const working = async (): Promise<Place> => {
+  const place = await newPlace(true);
+  const { session } = place;
+  await session.stub.submit(submissionOf(job("go")));
+  await session.reader.until(() => session.reader.previewed === "o");
+  await session.stub.submit(submissionOf(job("wait")));
+  return place;
+};
+
+/** The job 2 has ended, and its webhook, which is being told, does not answer. */
+const worked = async (): Promise<Place> => {
+  globalThis.fetch = () => new Promise(() => {});
+  const place = await idle();
+  await place.session.stub.submit(submissionOf(job("go", "https://hooks.example.com/")));
+  await rest(place.session);
+  return place;
+};
+
 /** The calls `call_3_0` and `call_3_1` wait for the client. */
 const awaiting = async (): Promise<Place> => {
   const place = await idle();
@@ -118,6 +147,8 @@ const CASES: Record<Command["kind"], Case[]> = {
     ["a message that interrupts", running, () => message("hi", "interrupt"), ["input"]],
     ["a message to a queue", queued, () => message("hi"), ["input"]],
     ["a message instead of results", awaiting, () => message("hi"), ["input"]],
+    ["a job", idle, () => job("hi"), ["input"]],
+    ["a job that waits", running, () => job("hi"), ["input"]],
     ["a whole transcript", awaiting, () => ({ ...message("all"), replay: true }), ["input"]],
   ],
   results: [
@@ -169,6 +200,18 @@ const CASES: Record<Command["kind"], Case[]> = {
     ],
   ],
   cancel: [["a cancellation", queued, () => cancel(4), ["input.cancelled"]]],
+  cancel_job: [
+    ["the end of a job", working, () => ({ kind: "cancel_job", input: 2 }), ["interrupt"]],
+    [
+      "the end of a job that waits",
+      working,
+      () => ({ kind: "cancel_job", input: 4 }),
+      ["input.cancelled"],
+    ],
+  ],
+  redeliver: [
+    ["a redelivery", worked, () => ({ kind: "redeliver", input: 2 }), ["webhook.requested"]],
+  ],
 };
 
 describe.each(Object.values(CASES).flat())("%s", (_, place, command, wrote) => {

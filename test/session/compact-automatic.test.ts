@@ -1,7 +1,6 @@
 /** A context is compacted by itself: by its size, and because the window is full. */
 import { expect, test } from "vitest";
-import { addUsage, NO_USAGE } from "../../src/session/state.ts";
-import { promptTokens } from "../../src/shared/usage.ts";
+import { addUsage, NO_USAGE, promptTokens } from "../../src/shared/usage.ts";
 import {
   compaction,
   httpError,

@@ -17,14 +17,23 @@ const KINDS = [
   "cut: refusal",
   "cut: rejected",
   "cut: replay",
+  "cut: system",
   "cut: tools",
   "final failure",
+  "job needs an answer",
+  "job now",
+  "job queued",
   "max_tokens",
   "outcome completed",
   "outcome failed",
   "outcome interrupted",
   "outcome refused",
   "outcome requires_action",
+  "own instruction",
+  "own model",
+  "prompt brought now",
+  "prompt brought queued",
+  "prompt brought steer",
   "result by client ok",
   "result by ledge error",
   "result by ledge interrupted",
@@ -71,7 +80,7 @@ test("view(client) = reduce(frames(log)), wherever its stream is cut and whoever
       await sessions.check();
       expect(reader.view).toEqual(watcher.view);
     }),
-    { seed: 7, numRuns: 200 },
+    { seed: 11, numRuns: 200 },
   );
   const read = ["call lost", "id n", "id n+n", "id n:n", "second client"];
   expect([...seen]).toEqual(expect.arrayContaining([...KINDS, ...read]));

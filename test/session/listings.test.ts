@@ -66,7 +66,8 @@ test("on the stream of all events an outcome has one frame", async () => {
   await session.turn("hi");
   const item = session.reader.items.at(-1);
   if (item?.kind !== "row") throw new Error("the last item is the outcome");
-  const frames = rowFrames(item.row.seq, ccStream("s", () => 0).row(item.row, item.events));
+  const { row, events, before } = item;
+  const frames = rowFrames(row.seq, ccStream("s", () => 0).row(row, events, before));
   expect(frames.map(({ event, id }) => `${event}[${id}]`)).toEqual(["turn.completed[6]"]);
 });
 

@@ -9,6 +9,7 @@ import type { Submission } from "../../src/session/commands.ts";
 import { onFaultPoint } from "../../src/session/fault-points.ts";
 import type { Session } from "../../src/session/session.ts";
 import { PIECE_UNITS } from "../../src/shared/long-text.ts";
+import type { Surface } from "../../src/shared/summary.ts";
 import { text } from "../../src/standin/replies.ts";
 import { newAccountName } from "../support/accounts.ts";
 import { useFakeClock } from "../support/fake-clock.ts";
@@ -37,17 +38,16 @@ const CONFIG = {
 interface Made {
   id: string;
   stub: SessionStub;
-  create: (name?: string) => ReturnType<SessionStub["create"]>;
+  create: (name?: string, surface?: Surface) => ReturnType<SessionStub["create"]>;
   /** Runs inside the object, with other variables or an account that cannot be reached. */
   inside: <T>(act: (state: DurableObjectState, session: Session) => T) => Promise<T>;
 }
 
 /** A session that is to be made. */
-function toMake(account: string): Made {
-  const id = ulid();
+function toMake(account: string, id = ulid()): Made {
   const stub = sessionStub(env, account, id);
-  const create = (name?: string) =>
-    stub.create(id, name === undefined ? CONFIG : { ...CONFIG, name });
+  const create = (name?: string, surface: Surface = "cc") =>
+    stub.create(id, name === undefined ? CONFIG : { ...CONFIG, name }, { surface });
   const object = () => env.SESSION.getByName(`${account}/${id}`);
   const inside: Made["inside"] = (act) =>
     runInDurableObject(object(), (session: Session, state) => act(state, session));
@@ -147,6 +147,41 @@ test.each(["report", "reported"] as const)(
       expect(await named(account, "x")).toEqual([one.id]);
       expect(await one.create("x")).toMatchObject({ ok: true, session: { name: "x" } });
     }
+  },
+);
+
+test.each(["report", "reported"] as const)(
+  "a session of claude-code-api takes a name over, also when its creation dies at %s",
+  async (point) => {
+    const account = newAccountName();
+    const [first, second, third] = [1, 2, 3].map((n) => toMake(account, ulid(n)));
+    if (!first || !second || !third) throw new Error("three of them");
+    const now = () => accountOf(env, account).sessionNamed("x");
+    expect(await first.create("x", "code")).toMatchObject({ ok: true });
+    await second.inside(() => {});
+    let dies = true;
+    onFaultPoint((object, reached) => {
+      if (dies && reached === point && object.id.name === `${account}/${second.id}`) {
+        dies = false;
+        object.abort("crash");
+      }
+    });
+    await second.create("x", "code").catch(() => {});
+    expect(dies).toBe(false);
+    expect(await second.create("x", "code")).toMatchObject({ ok: true, session: { name: "x" } });
+    expect(await now()).toBe(second.id);
+    // A native one is refused, and leaves nothing.
+    expect(await third.create("x")).toEqual({ ok: false, refused: "name_taken" });
+    expect(await tables(third)).toBe(0);
+    // The older one is there under its id, with its name, and found by it when the newer one is gone.
+    expect((await first.stub.describe())?.session.name).toBe("x");
+    await first.inside((state) => state.abort("crash")).catch(() => {});
+    expect((await first.stub.describe())?.session.name).toBe("x");
+    expect(await now()).toBe(second.id);
+    await second.stub.remove("01HD");
+    expect(await now()).toBe(first.id);
+    await first.stub.remove("01HD");
+    expect(await now()).toBeNull();
   },
 );
 

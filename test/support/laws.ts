@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { ONE_OUTCOME } from "../../scripts/kills/one-outcome.ts";
 import { sessionInfo } from "../../src/session/describe.ts";
 import { begin, fold } from "../../src/session/fold.ts";
+import type { JobPlace } from "../../src/session/job-table.ts";
 import { Log } from "../../src/session/log.ts";
 import type { State } from "../../src/session/state.ts";
 import { Store } from "../../src/session/store.ts";
@@ -40,7 +41,7 @@ export type CheckedSession = Pick<TestSession, "stub" | "inside" | "reader">;
 export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
   const described = await session.stub.describe();
   if (!described) return null;
-  const { unended, opened, rows, turns, seen } = await session.inside((state) => {
+  const { unended, opened, rows, turns, seen, jobs } = await session.inside((state) => {
     const { sql } = state.storage;
     return {
       unended: unendedSubmissions(sql),
@@ -48,6 +49,7 @@ export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
       rows: new Log(sql).range(1, Number.MAX_SAFE_INTEGER),
       turns: sql.exec<{ n: number; seq: number }>("SELECT n, seq FROM turn ORDER BY n").toArray(),
       seen: sql.exec<Seen>("SELECT path, sha, seq FROM seen ORDER BY path").toArray(),
+      jobs: sql.exec<JobPlace>("SELECT seq, ended, told FROM job ORDER BY seq").toArray(),
     };
   });
   expect(unended, "submissions without exactly one end").toEqual([]);
@@ -55,6 +57,7 @@ export async function checkLog(session: CheckedSession): Promise<Row[] | null> {
   expect(opened, "the state that a waking object reads").toEqual(state);
   expect(described.session, "the state in memory").toEqual(sessionInfo(state));
   expect(turns, "the turn table").toEqual(turnsOf(rows));
+  expect(jobs, "the job table").toEqual(jobsOf(rows));
   expect(seen, "the table of files that the model knows").toEqual(seenIn(rows));
   expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, i) => i + 1));
   expect(rows.map(({ at }) => at)).toEqual(rows.map(({ at }) => at).toSorted((a, b) => a - b));
@@ -90,6 +93,24 @@ function turnsOf(rows: readonly Row[]): { n: number; seq: number }[] {
     )
     .map((row) => ({ n: row.type === "input" ? row.seq : turnIn(row), seq: row.seq }))
     .toSorted((a, b) => a.n - b.n);
+}
+
+/** Each job with the one row that names it as ended, and the last one about its webhook. */
+function jobsOf(rows: readonly Row[]): JobPlace[] {
+  return rows.flatMap((row) => {
+    if (row.type !== "input" || !row.body.job) return [];
+    const ended = rows.filter(
+      ({ type, body }) =>
+        (type === "outcome" && body.inputs.includes(row.seq)) ||
+        (type === "input.cancelled" && body.input === row.seq),
+    );
+    expect(ended.length, `ends of the job ${row.seq}`).toBeLessThanOrEqual(1);
+    const told = rows.findLast(
+      ({ type, body }) =>
+        (type === "webhook.requested" || type === "webhook.attempted") && body.input === row.seq,
+    );
+    return [{ seq: row.seq, ended: ended[0]?.seq ?? null, told: told?.seq ?? null }];
+  });
 }
 
 const turnIn = (row: Row): number => ("turn" in row.body ? Number(row.body.turn) : 0);

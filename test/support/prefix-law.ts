@@ -44,6 +44,7 @@ export function checkRequests(rows: readonly Row[], requests: readonly RecordedR
   for (const [i, request] of sent.entries()) {
     const last = answered.findLast(({ at }) => at < i);
     checkTranscript(request, (last?.paused ?? false) || request.compacts);
+    checkOwn(request, i);
     checkSummary(rows, request);
     const next = answered.find(({ at }) => at >= i);
     // Which epoch a failed request belongs to is known where both its neighbours are of one.
@@ -182,6 +183,36 @@ function readRequest(body: Json | undefined): Sent {
 
 const SUMMARY = "Summary of the conversation so far";
 const QUESTION = "The conversation is about to be shortened";
+
+/**
+ * An instruction for one message stands once, behind that and what else was said with it; as a message
+ * of the system, which is obeyed where it stands, nothing else was said since.
+ */
+function checkOwn({ messages }: Sent, i: number): void {
+  const blocks = flat(messages);
+  for (const [n, { role, block }] of blocks.entries()) {
+    const [, own] = OWN.exec(String(block.text ?? "")) ?? [];
+    if (own === undefined) continue;
+    const before = blocks.slice(0, n);
+    const at = before.findLastIndex((one) => one.block.text === own);
+    expect(at, `${own}: its instruction stands behind it in request ${i}`).toBeGreaterThanOrEqual(
+      0,
+    );
+    const between = before.slice(at + 1).map((one) => `${one.role} ${one.block.text ?? ""}`);
+    expect(
+      between.some((one) => one.startsWith("assistant")),
+      "before any answer",
+    ).toBe(false);
+    if (role === "system") {
+      expect(between.filter((one) => one.startsWith("user message"))).toEqual([]);
+    }
+    const again = blocks.filter((one) => one.block.text === block.text);
+    expect(again, "once").toHaveLength(1);
+  }
+}
+
+/** As the programs write it. */
+const OWN = /^<system-reminder>For this message only: own of (message \d+)\.<\/system-reminder>$/;
 
 /** The value without any `cache_control`. */
 function unmarked(value: Json): Json {

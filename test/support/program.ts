@@ -31,12 +31,22 @@ export type Act =
       none: boolean;
       replay: boolean;
       image?: boolean;
+      /** A model and an instruction for this message only. */
+      model?: string | null;
+      own?: boolean;
+      /** Another system prompt from this message's turn on. */
+      prompt?: string | null;
+      job?: boolean;
     }
   | { act: "results"; some: boolean; tools: string[] | null }
   | { act: "interrupt"; cancel_queued: boolean }
   | { act: "cancel" }
+  /** Cancels the oldest job without an end. */
+  | { act: "cancel_job" }
   | { act: "compact"; keep: number | null }
   | { act: "model"; model: string }
+  /** Another system prompt, or the first one again. */
+  | { act: "prompt"; text: string | null }
   /** Lets the answer that is held go on. */
   | { act: "release" }
   /** Waits until the session can do nothing by itself. */
@@ -150,16 +160,22 @@ export class Run {
     const { session } = this;
     switch (one.act) {
       case "send": {
-        const { on_busy, tools, none, replay, image } = one;
+        const { on_busy, tools, none, image, model, own, prompt } = one;
+        const job = one.job ? { job: { webhook_url: null } } : {};
+        const replay = one.replay && !one.job;
         this.#messages += 1;
         // A compaction goes on.
-        if (on_busy === "interrupt" && !this.#heldSummary) this.#held = null;
+        if (on_busy === "interrupt" && !one.job && !this.#heldSummary) this.#held = null;
         const said = { type: "text" as const, text: `message ${this.#messages}` };
         const answered = await session.trySend(image ? [said, IMAGE] : [said], {
-          on_busy,
+          ...job,
+          on_busy: one.job ? "queue" : on_busy,
           replay,
           tools: tools && toolset(...tools),
           ...(none ? { tool_choice: { type: "none" } } : {}),
+          ...(model ? { model: { id: model } } : {}),
+          ...(own ? { own: `own of message ${this.#messages}.` } : {}),
+          ...(prompt ? { system_prompt: prompt } : {}),
         });
         if (answered.ok) this.#head = answered.session.seq;
         return;
@@ -184,6 +200,15 @@ export class Run {
         if (first) await session.submit({ kind: "cancel", input: first.input });
         return;
       }
+      case "cancel_job": {
+        const jobs = (await session.stub.jobs(0, 100))?.jobs ?? [];
+        const oldest = jobs.findLast(({ outcome, status }) => !outcome && status !== "cancelled");
+        if (!oldest) return;
+        if (oldest.status === "running") this.#held = null;
+        const answered = await session.submit({ kind: "cancel_job", input: oldest.job });
+        if (answered.ok) this.#head = Math.max(this.#head, answered.session.seq);
+        return;
+      }
       case "compact": {
         const { keep } = one;
         const answered = await session.submit({ kind: "compact", keep, instructions: null });
@@ -192,6 +217,8 @@ export class Run {
       }
       case "model":
         return session.switchModel(one.model);
+      case "prompt":
+        return session.update({ system_prompt: one.text ?? session.system });
       case "release":
         return this.#release();
       case "rest":
@@ -303,8 +330,16 @@ function replyOf({ kind, blocks, large }: Answer, acts: Placed[]): Reply {
 export function kindsIn(rows: readonly Row[]): string[] {
   return rows.flatMap((row) => {
     switch (row.type) {
-      case "input":
-        return row.body.tool_change ? ["tool change"] : [];
+      case "input": {
+        const { tool_change, options, job, start } = row.body;
+        return [
+          ...(job ? [`job ${start}`] : []),
+          ...(tool_change ? ["tool change"] : []),
+          ...(options.model ? ["own model"] : []),
+          ...(options.system === undefined ? [] : ["own instruction"]),
+          ...(options.system_prompt === undefined ? [] : [`prompt brought ${start}`]),
+        ];
+      }
       case "input.taken":
         return [`taken as ${row.body.as}`];
       case "input.cancelled":
@@ -337,6 +372,7 @@ export function kindsIn(rows: readonly Row[]): string[] {
       case "failure":
         return [row.body.retry ? "retry" : "final failure"];
       case "outcome":
+        if (row.body.code === "job_needs_answer") return ["job needs an answer"];
         return [`outcome ${row.body.outcome}`];
       default:
         return [];

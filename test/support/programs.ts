@@ -84,6 +84,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       tools,
       none: fc.nat({ max: 6 }).map((n) => n === 0),
       replay: fc.nat({ max: 15 }).map((n) => n === 0),
+      model: fc.nat({ max: 7 }).map((n) => MODELS[n] ?? null),
+      own: fc.nat({ max: 3 }).map((n) => n === 0),
+      prompt: fc.nat({ max: 9 }).map((n) => ["A prompt.", "Another prompt."][n] ?? null),
+      job: fc.nat({ max: 5 }).map((n) => n === 0),
     }),
   },
   {
@@ -95,9 +99,17 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.record({ act: fc.constant("interrupt" as const), cancel_queued: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.constant({ act: "cancel" as const }) },
+  { weight: 1, arbitrary: fc.constant({ act: "cancel_job" as const }) },
   {
     weight: 1,
     arbitrary: fc.record({ act: fc.constant("model" as const), model: fc.constantFrom(...MODELS) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      act: fc.constant("prompt" as const),
+      text: fc.constantFrom(null, null, "Another prompt."),
+    }),
   },
   { weight: 3, arbitrary: fc.constant({ act: "release" as const }) },
   { weight: 5, arbitrary: fc.constant({ act: "rest" as const }) },
@@ -187,6 +199,19 @@ const compactAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ act: "model" as const, model: "claude-opus-5" }) },
+  // One with a small window, for one message.
+  {
+    weight: 1,
+    arbitrary: fc.constant({
+      act: "send" as const,
+      on_busy: "queue" as const,
+      tools: null,
+      none: false,
+      replay: false,
+      model: "claude-opus-4-5",
+      own: true,
+    }),
+  },
 );
 
 const reading: fc.Arbitrary<Act> = fc.oneof(

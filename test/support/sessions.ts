@@ -6,6 +6,7 @@ import { type SessionStub, sessionStub } from "../../src/session/calls.ts";
 import type {
   Accepted,
   AskedLimits,
+  AskedOptions,
   Command,
   Confirmation,
   OnBusy,
@@ -18,9 +19,17 @@ import { Log } from "../../src/session/log.ts";
 import type { Session } from "../../src/session/session.ts";
 import { clock } from "../../src/shared/clock.ts";
 import type { ContentBlock, JsonObject } from "../../src/shared/content.ts";
-import type { ConfigChange, OutcomeBody, Row } from "../../src/shared/rows.ts";
+import type {
+  ConfigChange,
+  OutcomeBody,
+  Row,
+  SessionConfig,
+  TurnModel,
+} from "../../src/shared/rows.ts";
 import type { CacheTtl, ModelSettings } from "../../src/shared/settings.ts";
+import type { Surface } from "../../src/shared/summary.ts";
 import type { Permissions, ToolChoice, ToolDefinition, Toolset } from "../../src/shared/tools.ts";
+import type { JobRecord } from "../../src/shared/turn-record.ts";
 import { createGate, type Gate } from "../../src/standin/gate.ts";
 import type { Outcome, RecordedRequest } from "../../src/standin/journal.ts";
 import { localStandin } from "../../src/standin/local.ts";
@@ -47,6 +56,9 @@ export interface NewSession {
   settings?: ModelSettings;
   cache_ttl?: CacheTtl;
   account?: string;
+  /** More of its configuration. */
+  config?: Partial<SessionConfig>;
+  surface?: Surface;
 }
 
 export interface Sent {
@@ -55,8 +67,15 @@ export interface Sent {
   tool_choice?: ToolChoice | null;
   parallel_tool_calls?: boolean | null;
   settings?: ModelSettings;
+  /** For this message only. */
+  model?: TurnModel;
+  own?: string;
+  cwd?: string;
+  system_prompt?: string;
   limits?: AskedLimits;
   replay?: boolean;
+  /** It is a job. */
+  job?: { webhook_url: string | null };
   submission?: string;
   key?: { id: string; hash: string };
   /** Nobody waits for the response. */
@@ -96,6 +115,8 @@ export class TestSession {
   readonly id: string;
   readonly stub: SessionStub;
   readonly system: string | null;
+  /** All system prompts that it has had. */
+  readonly prompts: (string | null)[];
   readonly reader: Reader;
   readonly #setup: NewSession;
 
@@ -105,12 +126,14 @@ export class TestSession {
     this.account = setup.account ?? "acct_test";
     this.id = ulid();
     this.system = setup.system === undefined ? `Session ${count}.` : setup.system;
+    this.prompts = [this.system];
     this.stub = sessionStub(env, this.account, this.id);
     this.reader = new Reader(this.stub);
   }
 
   async create(): Promise<void> {
-    const created = await this.stub.create(ulid(), {
+    const { surface } = this.#setup;
+    const config: SessionConfig = {
       model: this.#setup.model ?? "claude-sonnet-5-5",
       title: null,
       system_prompt: this.system,
@@ -119,7 +142,9 @@ export class TestSession {
       ...(this.#setup.permissions ? { permissions: this.#setup.permissions } : {}),
       ...(this.#setup.settings ? { settings: this.#setup.settings } : {}),
       ...(this.#setup.cache_ttl ? { cache_ttl: this.#setup.cache_ttl } : {}),
-    });
+      ...this.#setup.config,
+    };
+    const created = await this.stub.create(ulid(), config, surface ? { surface } : {});
     expect(created.ok).toBe(true);
     this.reader.attach();
     // Once it has the first row it is attached, so no preview can escape it.
@@ -174,13 +199,28 @@ export class TestSession {
   trySend(content: string | ContentBlock[], sent: Sent = {}): Promise<SubmitAnswer> {
     const { on_busy = "queue", limits = LIMITS, replay = false, hash = ulid() } = sent;
     const options = optionsOf(sent);
+    if (sent.system_prompt !== undefined) this.prompts.push(sent.system_prompt);
     const command = { on_busy, limits, replay, hash, options, content: asContent(content) };
-    return this.submit({ kind: "input", ...command }, sent);
+    const job = sent.job ? { job: sent.job } : {};
+    return this.submit({ kind: "input", ...command, ...job }, sent);
   }
 
   /** Posts a message that is accepted. */
   async send(content: string | ContentBlock[], sent: Sent = {}): Promise<Accepted> {
     return accepted(await this.trySend(content, sent));
+  }
+
+  /** Posts a job; the number is that of its input. */
+  async job(content: string, sent: Sent = {}, webhook_url: string | null = null): Promise<number> {
+    const { input } = await this.send(content, { ...sent, job: { webhook_url } });
+    return input ?? 0;
+  }
+
+  /** A job as it is now. */
+  async jobNow(input: number): Promise<JobRecord> {
+    const job = await this.stub.job(input);
+    if (!job || job === "unknown") throw new Error(`there is no job ${input}`);
+    return job;
   }
 
   /** Posts a message and waits for the outcome that names it. */
@@ -233,6 +273,7 @@ export class TestSession {
   }
 
   async update(config: ConfigChange): Promise<void> {
+    if (config.system_prompt !== undefined) this.prompts.push(config.system_prompt);
     accepted(await this.submit({ kind: "update", config }));
   }
 
@@ -254,9 +295,21 @@ function optionsOf({
   tool_choice = null,
   parallel_tool_calls = null,
   settings,
-}: Sent) {
-  const asked = { toolset: tools, tool_choice, parallel_tool_calls };
-  return settings ? { ...asked, settings } : asked;
+  model,
+  own,
+  cwd,
+  system_prompt,
+}: Sent): AskedOptions {
+  return {
+    toolset: tools,
+    tool_choice,
+    parallel_tool_calls,
+    ...(settings ? { settings } : {}),
+    ...(model ? { model } : {}),
+    ...(own === undefined ? {} : { system: own }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(system_prompt === undefined ? {} : { system_prompt }),
+  };
 }
 
 export function accepted(answer: SubmitAnswer): Accepted {
@@ -416,8 +469,12 @@ export function useSessions(): Sessions {
 
 /** Each session has a system prompt of its own. */
 function requestsOf(session: TestSession, requests: readonly RecordedRequest[]) {
-  const text = JSON.stringify(session.system);
   return requests.filter(({ text: body }) =>
-    session.system === null ? !body.includes('"system":[') : body.includes(`"text":${text}`),
+    session.prompts.some((prompt) =>
+      prompt === null ? !body.includes('"system":[') : body.includes(`"text":${quoted(prompt)}`),
+    ),
   );
 }
+
+/** As it begins in a request: what built-in tools need stands behind it. */
+const quoted = (prompt: string): string => JSON.stringify(prompt).slice(0, -1);

@@ -239,6 +239,19 @@ test("a rule is about the tools it names", () => {
   expect(gates({ ask: ["Write"], unattended: true })[1]).toBe("deny");
 });
 
+test("where nobody is asked, rules that allow something leave only that", () => {
+  const { read, write, edit, running, fetch } = CALLS;
+  const all = [read, write, edit, running, fetch].filter((one) => one !== undefined);
+  const gates = (permissions: Partial<Permissions>) =>
+    all.map(([name, input]) => gate({ ...permissions, unattended: true }, name, input).gate);
+  const [yes, no] = ["allow", "deny"];
+  expect(gates({})).toEqual([yes, yes, yes, yes, yes]);
+  expect(gates({ allow: ["Write", "Bash(git *)"] })).toEqual([yes, yes, no, yes, no]);
+  expect(gates({ mode: "acceptEdits", allow: ["Read"] })).toEqual([yes, yes, yes, no, no]);
+  expect(gates({ mode: "plan", allow: ["WebFetch"] })).toEqual([yes, no, no, no, yes]);
+  expect(gates({ mode: "bypassPermissions", allow: ["Read"] })).toEqual([yes, yes, yes, yes, yes]);
+});
+
 test.each([
   ["domain:example.com", "https://example.com/a?b", true],
   ["domain:example.com", "https://EXAMPLE.com./", true],

@@ -4,12 +4,14 @@ import { accountOf } from "../../account/client.ts";
 import type { KeyInfo } from "../../account/own-key.ts";
 import { readJson } from "../../http/body.ts";
 import type { HttpContext } from "../../http/context.ts";
+import { conflict, ProblemError } from "../../http/problems.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { clock } from "../../shared/clock.ts";
+import { webhookSecret } from "../../shared/webhook-signature.ts";
 import { AnthropicKeyField, sealedFor } from "./own-key.ts";
 
-const SetKey = v.object({ api_key: AnthropicKeyField });
+export const SetKey = v.object({ api_key: AnthropicKeyField });
 
 /** Of a shorter key four characters would say too much. */
 const MIN_HINTED = 20;
@@ -40,6 +42,21 @@ export async function deleteAnthropicKey(c: HttpContext): Promise<Response> {
   const account = accountOf(c.env, c.get("account"));
   await repeatedly(() => account.setOwnKey(null));
   return shown(c, null);
+}
+
+const UNSIGNED =
+  "Webhooks are signed with a secret that is derived from ENCRYPTION_KEY or WEBHOOK_KEY, and this server has neither, so they go unsigned. Make one with `openssl rand -base64 32` and set it with `npx wrangler secret put ENCRYPTION_KEY`.";
+
+/**
+ * `GET /api/account/webhook-secret`: what the webhooks of the account's jobs are signed with.
+ *
+ * @throws ProblemError 409 when the server has no key to derive it from
+ */
+export async function getWebhookSecret(c: HttpContext): Promise<Response> {
+  const { webhookKeys } = c.get("config");
+  if (!webhookKeys) throw new ProblemError(conflict("no_encryption_key", UNSIGNED));
+  const secret = await webhookSecret(webhookKeys, c.get("account"));
+  return c.json({ object: "webhook_secret", secret });
 }
 
 const shown = (c: HttpContext, key: KeyInfo | null): Response =>

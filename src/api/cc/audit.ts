@@ -20,7 +20,7 @@ import { TimeField } from "./session-list.ts";
 
 const PAGE_ENTRIES = 1_000;
 
-const AuditQuery = v.object({
+export const AuditQuery = v.object({
   action: v.optional(v.picklist(AUDIT_ACTIONS)),
   session: v.optional(
     v.pipe(

@@ -15,15 +15,15 @@ import { clock } from "../../shared/clock.ts";
 import type { JsonObject } from "../../shared/content.ts";
 import { atRow } from "../../shared/cursor.ts";
 import type { Row } from "../../shared/rows.ts";
+import { keyId } from "../common/key.ts";
+import { refusalProblem, submissionOf } from "../common/submission.ts";
 import { addressed } from "./address.ts";
-import { keyId } from "./key.ts";
-import { refusalProblem, submissionOf } from "./submission.ts";
 
 const MAX_INSTRUCTIONS = 16_384;
 /** Clients give up after a minute. */
 const WAIT_MS = 50_000;
 
-const CompactRequest = v.object({
+export const CompactRequest = v.object({
   keep_recent_messages: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1))),
   instructions: v.nullish(v.pipe(v.string(), v.maxLength(MAX_INSTRUCTIONS))),
 });

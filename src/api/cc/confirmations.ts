@@ -9,14 +9,16 @@ import { jsonObject, parse } from "../../http/validate.ts";
 import type { Confirmation } from "../../session/commands.ts";
 import type { OpenCall } from "../../session/describe.ts";
 import { turnId } from "../../shared/ids.ts";
-import { addressed, found } from "./address.ts";
-import { limitsOf, ToolCallId } from "./decode.ts";
-import { keyId } from "./key.ts";
+import { found } from "../common/address.ts";
+import { keyId } from "../common/key.ts";
+import { limitsOf } from "../common/limits.ts";
+import { addressed } from "./address.ts";
+import { ToolCallId } from "./decode.ts";
 import { answerSubmission } from "./turns.ts";
 
 const MAX_CONFIRMATIONS = 1000;
 
-const ConfirmationsRequest = v.object({
+export const ConfirmationsRequest = v.object({
   confirmations: v.pipe(
     v.array(
       v.object({

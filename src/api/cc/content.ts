@@ -3,7 +3,8 @@ import * as v from "valibot";
 import type { WireBlock, WireDocument, WireImage } from "../../http/media.ts";
 import type { Json } from "../../shared/content.ts";
 import { jsonString } from "../../shared/json-text.ts";
-import { LongText, piecesOf } from "../../shared/long-text.ts";
+import { piecesOf } from "../../shared/long-text.ts";
+import { Characters, isText } from "../common/fields.ts";
 
 const MAX_BLOCKS = 1000;
 
@@ -16,22 +17,6 @@ export const CONTENT_MEMBERS: ReadonlySet<string> = new Set([
   "url",
   "image_url",
 ]);
-
-/** A string, or what stands for one. */
-const isText = (value: unknown): value is string =>
-  typeof value === "string" || value instanceof LongText;
-
-const whole = v.string();
-
-/** A string that may be a `LongText`. */
-const Characters: typeof whole = {
-  ...whole,
-  "~run"(dataset, config) {
-    if (!(dataset.value instanceof LongText)) return whole["~run"](dataset, config);
-    // It stands for a string wherever one is passed on, which is all that is done with it.
-    return { value: dataset.value as unknown as string, typed: true };
-  },
-};
 
 const Base64 = v.object({
   type: v.literal("base64"),

@@ -3,9 +3,10 @@ import * as v from "valibot";
 import type { HttpContext } from "../../http/context.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { addressed } from "./address.ts";
 
-const ContextQuery = v.object({ exact: v.optional(v.picklist(["true", "false"])) });
+export const ContextQuery = v.object({ exact: v.optional(v.picklist(["true", "false"])) });
 
 export async function getContext(c: HttpContext): Promise<Response> {
   const { session } = addressed(c);

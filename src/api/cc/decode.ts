@@ -7,15 +7,16 @@ import { type Media, takeMedia, type WireBlock } from "../../http/media.ts";
 import { moderate, promptTexts } from "../../http/moderation.ts";
 import { ProblemError } from "../../http/problems.ts";
 import { parse } from "../../http/validate.ts";
-import type { AskedLimits, AskedOptions, Command, ToolResult } from "../../session/commands.ts";
-import type { Config } from "../../shared/config.ts";
+import type { AskedOptions, Command, ToolResult } from "../../session/commands.ts";
 import type { Json } from "../../shared/content.ts";
 import type { ToolChoice, Toolset } from "../../shared/tools.ts";
-import { BudgetField } from "./budget.ts";
+import { BudgetField, ModelField, SystemField } from "../common/fields.ts";
+import { limitsOf } from "../common/limits.ts";
+import { turnModel } from "../common/models.ts";
+import { refusalProblem } from "../common/submission.ts";
 import { CONTENT_MEMBERS, MessageContent, ResultContent } from "./content.ts";
 import { PermissionsField } from "./permissions.ts";
 import { decodeSettings, SETTINGS } from "./settings.ts";
-import { refusalProblem } from "./submission.ts";
 import { checkChoice, decodeChoice, decodeTools, ToolList } from "./tools.ts";
 
 const MAX_RESULTS = 1000;
@@ -29,18 +30,20 @@ const OPTIONS = {
   stream: v.nullish(v.boolean()),
 };
 
-const TurnRequest = v.object({
+export const TurnRequest = v.object({
   input: MessageContent,
   on_busy: v.nullish(v.picklist(["queue", "steer", "interrupt", "reject"]), "queue"),
   permissions: v.nullish(PermissionsField),
   max_budget_usd: v.nullish(BudgetField),
+  model: v.nullish(ModelField),
+  system: v.nullish(SystemField),
   ...SETTINGS,
   ...OPTIONS,
 });
 
 export const ToolCallId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 
-const ResultsRequest = v.object({
+export const ResultsRequest = v.object({
   results: v.pipe(
     v.array(
       v.object({
@@ -75,7 +78,7 @@ export interface Decoded<C extends TurnCommand = TurnCommand> {
 export async function readTurn(c: HttpContext): Promise<Decoded> {
   const config = c.get("config");
   const { request, hash } = await read(c, TurnRequest);
-  moderate(config, "native", promptTexts(request.input));
+  moderate(config, "native", [...promptTexts(request.input), request.system ?? ""]);
   const replay = isReplay(request.input);
   const { permissions } = request;
   const settings = decodeSettings(request);
@@ -83,6 +86,8 @@ export async function readTurn(c: HttpContext): Promise<Decoded> {
     ...(await decodeOptions(request, "input")),
     ...(permissions ? { permissions } : {}),
     ...(settings ? { settings } : {}),
+    ...(request.model == null ? {} : { model: await turnModel(c, request.model) }),
+    ...(request.system?.trim() ? { system: request.system } : {}),
   };
   const field = "body -> input";
   const { content, media } = await takeMedia(request.input, {
@@ -146,16 +151,6 @@ async function read<S extends v.GenericSchema>(
   const body = await readLongJson(c.req.raw, c.get("config").maxBodyBytes, CONTENT_MEMBERS);
   return { request: parse(schema, body), hash: await hashJson(body) };
 }
-
-/** `budget` in US dollars; null says nothing of it. */
-export const limitsOf = (
-  { maxTurns, toolMaxTurns }: Config,
-  budget: number | null,
-): AskedLimits => ({
-  plain: maxTurns,
-  tools: toolMaxTurns,
-  ...(budget === null ? {} : { max_budget_usd: budget }),
-});
 
 /**
  * What a request says of its tools. A message without tools that lets none be called has none at

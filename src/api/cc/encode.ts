@@ -18,6 +18,7 @@ import {
 } from "../../shared/events.ts";
 import { turnId } from "../../shared/ids.ts";
 import type { Row } from "../../shared/rows.ts";
+import { sessionPath } from "../common/address.ts";
 
 /** An event of the session's history as the wire shows it. */
 export interface EventObject {
@@ -38,8 +39,6 @@ const RETRYABLE: ReadonlySet<string> = new Set([
 ]);
 
 const isoTime = (at: number): string => new Date(at).toISOString();
-
-const sessionUrl = (sessionId: string): string => `/api/sessions/${sessionId}`;
 
 /** The wire form of a row's event. */
 export function eventObject(
@@ -77,14 +76,14 @@ export function ccInline(sessionId: string, now: () => number): InlineEncoder {
   const stream = ccStream(sessionId, now);
   return {
     ...stream,
-    row(row, events) {
-      const frames = stream.row(row, events);
+    row(row, events, before) {
+      const frames = stream.row(row, events, before);
       if (row.type === "input.cancelled") return [...frames, cancelledError()];
       const outcome = events.find(isOutcome);
       return outcome ? [...frames, ...endFrames(sessionId, outcome, row)] : frames;
     },
     answer: (outcome, row) => turnObject(sessionId, outcome.data, row.at),
-    turnUrl: (turn) => `${sessionUrl(sessionId)}/turns/${turnId(turn)}`,
+    turnUrl: (turn) => `${sessionPath(sessionId)}/turns/${turnId(turn)}`,
     accepted: (accepted) => acceptedObject(sessionId, accepted),
   };
 }
@@ -134,7 +133,7 @@ function acceptedObject(sessionId: string, accepted: Accepted): JsonObject {
     object: "turn",
     session_id: sessionId,
     status: "accepted",
-    url: `${sessionUrl(sessionId)}/turns/${id}`,
+    url: `${sessionPath(sessionId)}/turns/${id}`,
   };
 }
 
@@ -167,7 +166,7 @@ function shownBlock(sessionId: string, block: unknown): unknown {
   if (typeof block !== "object" || block === null || !("source" in block)) return block;
   const { source } = block;
   if (!isMedia(source)) return block;
-  const url = `${sessionUrl(sessionId)}/media/${source.sha256}`;
+  const url = `${sessionPath(sessionId)}/media/${source.sha256}`;
   return { ...block, source: { ...source, url } };
 }
 

@@ -15,7 +15,8 @@ import type { Event } from "../../shared/events.ts";
 import { isLight } from "../../shared/json-text.ts";
 import { eventsOf } from "../../shared/row-events.ts";
 import { reduce } from "../../shared/view.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { addressed } from "./address.ts";
 import { ccStream, type EventObject, eventObject } from "./encode.ts";
 
 const DEFAULT_LIMIT = 200;
@@ -26,7 +27,7 @@ const MAX_READS = 20;
 /** No further page is read behind so many characters: messages may have 16 MB each. */
 const MAX_UNITS = 1_000_000;
 
-const EventsQuery = v.object({
+export const EventsQuery = v.object({
   after: v.optional(v.string(), "0"),
   limit: v.optional(queryInteger(1, MAX_LIMIT), String(DEFAULT_LIMIT)),
   type: v.optional(v.string()),

@@ -12,12 +12,13 @@ import { MEDIA_PIECE_BYTES, mediaIn } from "../../session/media.ts";
 import { FORMAT_VERSION } from "../../session/schema.ts";
 import type { Rows } from "../../session/wire.ts";
 import { clock } from "../../shared/clock.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { addressed } from "./address.ts";
 import { type Cut, keyCut, line, linesOf, send } from "./json-lines.ts";
 
 const PAGE_ROWS = 1_000;
 
-const ExportQuery = v.object({ media: v.optional(v.picklist(["include"])) });
+export const ExportQuery = v.object({ media: v.optional(v.picklist(["include"])) });
 
 interface Export {
   /** Public id. */

@@ -4,8 +4,10 @@ import type { HttpContext } from "../../http/context.ts";
 import { respond } from "../../http/problems.ts";
 import { parse } from "../../http/validate.ts";
 import type { Uploaded } from "../../session/file-calls.ts";
-import { fileObject, filePath, PATH_FIELD, sendUpload } from "./files-session.ts";
-import { keyId } from "./key.ts";
+import { keyId } from "../common/key.ts";
+import { sendUpload } from "../common/upload.ts";
+import { addressed } from "./address.ts";
+import { fileObject, filePath, PATH_FIELD } from "./files-session.ts";
 
 /** `PUT /api/sessions/{id}/files/{path}`: the body is the file, whatever its type. */
 export async function putFile(c: HttpContext): Promise<Response> {
@@ -13,13 +15,13 @@ export async function putFile(c: HttpContext): Promise<Response> {
   const if_match = c.req.header("if-match") ?? null;
   const if_none_match = c.req.header("if-none-match") ?? null;
   const upload = { kind: "file" as const, path, if_match, if_none_match };
-  const { files } = await sendUpload(c, upload, PATH_FIELD);
+  const { files } = await sendUpload(c, addressed(c).session, upload, PATH_FIELD);
   const [file] = files;
   if (!file) throw new Error("an upload was answered without its file");
   return c.json(fileObject(file), file.created ? 201 : 200, { etag: `"${file.sha256}"` });
 }
 
-const UploadQuery = v.object({ path: v.optional(v.string()) });
+export const UploadQuery = v.object({ path: v.optional(v.string()) });
 
 /** `POST /api/sessions/{id}/files`: a form with one file or many. */
 export async function postFiles(c: HttpContext): Promise<Response> {
@@ -31,7 +33,7 @@ export async function postFiles(c: HttpContext): Promise<Response> {
     return respond(c, { status: 415, code: "unsupported_media_type", detail });
   }
   const upload = { kind: "parts" as const, path, content_type, key };
-  return uploadAnswer(c, await sendUpload(c, upload, "query -> path"));
+  return uploadAnswer(c, await sendUpload(c, addressed(c).session, upload, "query -> path"));
 }
 
 export const uploadAnswer = (c: HttpContext, { files }: Uploaded): Response =>

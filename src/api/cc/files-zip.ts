@@ -7,13 +7,14 @@ import { parse } from "../../http/validate.ts";
 import type { SessionStub } from "../../session/calls.ts";
 import type { Packed, PackedFile } from "../../session/file-calls.ts";
 import { ROOT } from "../../workspace/paths.ts";
+import { attachment, pieces, send } from "../common/download.ts";
+import { ask } from "../common/files.ts";
+import { keyId } from "../common/key.ts";
+import { sendUpload } from "../common/upload.ts";
 import { addressed } from "./address.ts";
-import { attachment, pieces, send } from "./files-download.ts";
-import { ask, sendUpload } from "./files-session.ts";
 import { uploadAnswer } from "./files-upload.ts";
-import { keyId } from "./key.ts";
 
-const ZipQuery = v.object({ path: v.optional(v.string(), ROOT) });
+export const ZipQuery = v.object({ path: v.optional(v.string(), ROOT) });
 const FIELD = "query -> path";
 
 /** `GET /api/sessions/{id}/files.zip` */
@@ -109,7 +110,10 @@ export async function postZip(c: HttpContext): Promise<Response> {
     const detail = "The body must be a zip archive, as application/zip.";
     return respond(c, { status: 415, code: "unsupported_media_type", detail });
   }
-  return uploadAnswer(c, await sendUpload(c, { kind: "archive", path, key }, FIELD));
+  return uploadAnswer(
+    c,
+    await sendUpload(c, addressed(c).session, { kind: "archive", path, key }, FIELD),
+  );
 }
 
 const ZIP_TYPES = new Set([

@@ -10,13 +10,14 @@ import type { Once } from "../../session/file-calls.ts";
 import { clock } from "../../shared/clock.ts";
 import type { Json } from "../../shared/content.ts";
 import { ROOT } from "../../workspace/paths.ts";
+import { ask, askOnce } from "../common/files.ts";
+import { keyId } from "../common/key.ts";
 import { addressed } from "./address.ts";
-import { ask, askOnce, fileObject, filePath, PATH_FIELD } from "./files-session.ts";
-import { keyId } from "./key.ts";
+import { fileObject, filePath, PATH_FIELD } from "./files-session.ts";
 
 const BOOLEAN = v.picklist(["true", "false"]);
 
-const ListQuery = v.object({
+export const ListQuery = v.object({
   path: v.optional(v.string(), ROOT),
   recursive: v.optional(BOOLEAN, "false"),
   limit: v.optional(queryInteger(1, 1000), "100"),
@@ -51,7 +52,7 @@ function readCursor(cursor: string): string {
   }
 }
 
-const DeleteQuery = v.object({ recursive: v.optional(BOOLEAN, "false") });
+export const DeleteQuery = v.object({ recursive: v.optional(BOOLEAN, "false") });
 
 /** `DELETE /api/sessions/{id}/files/{path}` */
 export async function deleteFile(c: HttpContext): Promise<Response> {
@@ -62,7 +63,7 @@ export async function deleteFile(c: HttpContext): Promise<Response> {
   return c.json({ path, deleted: true });
 }
 
-const MoveRequest = v.strictObject({
+export const MoveRequest = v.strictObject({
   from: v.string(),
   to: v.string(),
   overwrite: v.nullish(v.boolean(), false),
@@ -74,11 +75,17 @@ export async function moveFile(c: HttpContext): Promise<Response> {
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
   const { from, to, overwrite } = parse(MoveRequest, body);
   const once = (await onceOf(key, body)) ?? onceOnly();
-  const moved = await askOnce(c, "move", { from, to, overwrite, once }, "body -> to");
+  const moved = await askOnce(
+    c,
+    addressed(c).session,
+    "move",
+    { from, to, overwrite, once },
+    "body -> to",
+  );
   return c.json(fileObject(moved));
 }
 
-const DirectoryRequest = v.strictObject({ path: v.string() });
+export const DirectoryRequest = v.strictObject({ path: v.string() });
 
 /** `POST /api/sessions/{id}/files/directories` */
 export async function makeDirectory(c: HttpContext): Promise<Response> {
@@ -86,11 +93,11 @@ export async function makeDirectory(c: HttpContext): Promise<Response> {
   const body = await readJson(c.req.raw, c.get("config").maxBodyBytes);
   const { path } = parse(DirectoryRequest, body);
   const once = await onceOf(key, body);
-  const made = await askOnce(c, "directory", { path, once }, "body -> path");
+  const made = await askOnce(c, addressed(c).session, "directory", { path, once }, "body -> path");
   return c.json(fileObject(made), made.created ? 201 : 200);
 }
 
-const CloneRequest = v.strictObject({
+export const CloneRequest = v.strictObject({
   url: v.string(),
   path: v.nullish(v.string()),
   ref: v.nullish(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
@@ -103,7 +110,7 @@ export async function cloneGit(c: HttpContext): Promise<Response> {
   const { url, path, ref = null } = parse(CloneRequest, body);
   const once = (await onceOf(key, body)) ?? onceOnly();
   const asked = { url, path: path ?? repositoryName(url), ref, id: ulid(clock.now()), once };
-  return c.json(await askOnce(c, "clone", asked, "body -> path"), 201);
+  return c.json(await askOnce(c, addressed(c).session, "clone", asked, "body -> path"), 201);
 }
 
 const onceOf = async (key: string | null, body: Json): Promise<Once | null> =>

@@ -7,11 +7,11 @@ import { submit } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
 import { clock } from "../../shared/clock.ts";
 import { inputId, turnId } from "../../shared/ids.ts";
+import { keyId } from "../common/key.ts";
+import { refusalProblem, submissionOf } from "../common/submission.ts";
 import { addressed } from "./address.ts";
-import { keyId } from "./key.ts";
-import { refusalProblem, submissionOf } from "./submission.ts";
 
-const InterruptRequest = v.object({ cancel_queued: v.nullish(v.boolean(), false) });
+export const InterruptRequest = v.object({ cancel_queued: v.nullish(v.boolean(), false) });
 
 /**
  * `POST /api/sessions/{id}/interrupt`: stops what runs, or does nothing. Clients send it late and

@@ -28,9 +28,9 @@ import {
   SCOPES,
 } from "../../shared/keys.ts";
 import { dayIn } from "../../shared/ledger.ts";
-import { found } from "./address.ts";
-import { BudgetField } from "./budget.ts";
-import { KEY_CONFLICT, keyId } from "./key.ts";
+import { found } from "../common/address.ts";
+import { BudgetField } from "../common/fields.ts";
+import { KEY_CONFLICT, keyId } from "../common/key.ts";
 import { pageAsked } from "./page.ts";
 import { usd } from "./usage.ts";
 
@@ -62,20 +62,20 @@ const LIMITS = {
   expires_in_seconds: v.nullish(whole(TEN_YEARS)),
 };
 
-const CreateKey = v.strictObject({
+export const CreateKey = v.strictObject({
   name: Name,
   account: v.nullish(AccountName),
   scopes: v.nullish(Scopes),
   ...LIMITS,
 });
 
-const UpdateKey = v.strictObject({
+export const UpdateKey = v.strictObject({
   name: v.optional(Name),
   scopes: v.optional(Scopes),
   ...LIMITS,
 });
 
-const KeyQuery = v.object({ account: v.optional(AccountName) });
+export const KeyQuery = v.object({ account: v.optional(AccountName) });
 
 type Limits = Pick<v.InferOutput<typeof UpdateKey>, keyof typeof LIMITS>;
 

@@ -7,7 +7,7 @@ import { parse, queryInteger } from "../../http/validate.ts";
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 100;
 
-const PageQuery = v.object({
+export const PageQuery = v.object({
   limit: v.optional(queryInteger(1, MAX_LIMIT), String(DEFAULT_LIMIT)),
   cursor: v.optional(v.string()),
 });

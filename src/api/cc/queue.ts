@@ -6,10 +6,11 @@ import { repeatedly, submit } from "../../http/submit.ts";
 import type { PendingInput } from "../../session/describe.ts";
 import type { Event } from "../../shared/events.ts";
 import { inputId, numberInId } from "../../shared/ids.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { keyId } from "../common/key.ts";
+import { refusalProblem, submissionOf } from "../common/submission.ts";
+import { addressed } from "./address.ts";
 import { eventObject } from "./encode.ts";
-import { keyId } from "./key.ts";
-import { refusalProblem, submissionOf } from "./submission.ts";
 
 /** `GET /api/sessions/{id}/queue` */
 export async function getQueue(c: HttpContext): Promise<Response> {

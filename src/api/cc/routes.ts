@@ -5,7 +5,7 @@ import { authentication } from "../../http/auth.ts";
 import type { HttpEnv } from "../../http/context.ts";
 import { guarded, type Route } from "../../http/routes.ts";
 import { about, health } from "./about.ts";
-import { deleteAnthropicKey, getAccount, putAnthropicKey } from "./account.ts";
+import { deleteAnthropicKey, getAccount, getWebhookSecret, putAnthropicKey } from "./account.ts";
 import { exportAudit, listAudit } from "./audit.ts";
 import { postCompact } from "./compact.ts";
 import { getPending, postConfirmations } from "./confirmations.ts";
@@ -23,7 +23,14 @@ import { getModels } from "./models.ts";
 import { cancelQueued, getQueue } from "./queue.ts";
 import { searchSession } from "./search.ts";
 import { listSessions } from "./session-list.ts";
-import { createSession, deleteSession, getSession, updateSession } from "./sessions.ts";
+import { deleteSession, getSession, postSession, updateSession } from "./sessions.ts";
+import {
+  deleteTemplate,
+  getTemplate,
+  importTemplates,
+  listTemplates,
+  putTemplate,
+} from "./templates.ts";
 import { postStreamTicket, ticketOrKey } from "./tickets.ts";
 import { getTurn, listTurns, postToolResults, postTurn } from "./turns.ts";
 import { getUsage } from "./usage.ts";
@@ -63,6 +70,12 @@ const KEYED: readonly Route[] = [
     audit: "anthropic_key.remove",
     handler: deleteAnthropicKey,
   },
+  {
+    method: "GET",
+    path: "/api/account/webhook-secret",
+    scope: "admin",
+    handler: getWebhookSecret,
+  },
   { method: "GET", path: "/api/keys", scope: "admin", handler: listKeys },
   { method: "POST", path: "/api/keys", scope: "admin", audit: "key.create", handler: createKey },
   { method: "GET", path: "/api/keys/:key", scope: "admin", handler: getKey },
@@ -80,10 +93,33 @@ const KEYED: readonly Route[] = [
     audit: "key.revoke",
     handler: revokeKey,
   },
+  { method: "GET", path: "/api/templates", scope: "read", handler: listTemplates },
+  {
+    method: "POST",
+    path: "/api/templates/import",
+    scope: "admin",
+    audit: "template.import",
+    handler: importTemplates,
+  },
+  { method: "GET", path: "/api/templates/:template", scope: "read", handler: getTemplate },
+  {
+    method: "PUT",
+    path: "/api/templates/:template",
+    scope: "admin",
+    audit: "template.put",
+    handler: putTemplate,
+  },
+  {
+    method: "DELETE",
+    path: "/api/templates/:template",
+    scope: "admin",
+    audit: "template.remove",
+    handler: deleteTemplate,
+  },
   { method: "GET", path: "/api/audit", scope: "admin", handler: listAudit },
   { method: "GET", path: "/api/audit/export", scope: "admin", handler: exportAudit },
   { method: "GET", path: "/api/sessions", scope: "read", handler: listSessions },
-  { method: "POST", path: "/api/sessions", scope: "run", handler: createSession },
+  { method: "POST", path: "/api/sessions", scope: "run", handler: postSession },
   { method: "GET", path: SESSION, scope: "read", handler: getSession },
   { method: "PATCH", path: SESSION, scope: "run", handler: updateSession },
   { method: "DELETE", path: SESSION, scope: "run", handler: deleteSession },

@@ -3,12 +3,13 @@ import * as v from "valibot";
 import type { HttpContext } from "../../http/context.ts";
 import { repeatedly } from "../../http/submit.ts";
 import { parse } from "../../http/validate.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { addressed } from "./address.ts";
 import { pageAsked } from "./page.ts";
 
 const MAX_TEXT = 1_000;
 
-const SearchQuery = v.object({
+export const SearchQuery = v.object({
   q: v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_TEXT)),
 });
 

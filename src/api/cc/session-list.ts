@@ -9,23 +9,11 @@ import { resolveModel } from "../../model/catalogue.ts";
 import { isUlid } from "../../shared/ids.ts";
 import { dayIn } from "../../shared/ledger.ts";
 import { SESSION_STATUSES } from "../../shared/summary.ts";
+import { ModelField, NameField } from "../common/fields.ts";
 import { pageAsked } from "./page.ts";
 import { listedSession } from "./session-object.ts";
 
 const MAX_TEXT = 1_000;
-const MAX_NAME = 128;
-
-const NAME_RULE = `The name must have 1 to ${MAX_NAME} characters, none of them a control character, and no white space at its ends`;
-
-/** A name of a session. What looks alike is the same name. */
-export const NameField = v.pipe(
-  v.string(),
-  v.normalize("NFC"),
-  v.check((name) => /^(?!\s)[^\p{Cc}]+(?<!\s)$/u.test(name) && name.length <= MAX_NAME, NAME_RULE),
-);
-
-/** What a provider calls its models: `claude-opus-4-6`, `anthropic/claude-opus-4.6`. */
-export const ModelField = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/));
 
 /** A day (UTC), or a time with its zone. */
 const TIME = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
@@ -48,7 +36,7 @@ function timeOf(text: string): number | null {
   return Number.isNaN(at) || dayIn(time.slice(0, 10)) === null ? null : at;
 }
 
-const ListQuery = v.object({
+export const ListQuery = v.object({
   status: v.optional(v.picklist(SESSION_STATUSES)),
   model: v.optional(ModelField),
   q: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_TEXT))),

@@ -61,7 +61,7 @@ export interface SessionObject extends ListedSession {
 }
 
 /** What an older version has said lacks some of it. */
-type Figures = Omit<SessionInfo, "turn" | "name" | "first_message"> &
+type Figures = Omit<SessionInfo, "turn" | "surface" | "name" | "first_message"> &
   Pick<SessionSummary, "name" | "first_message">;
 
 function listed(id: string, figures: Figures): ListedSession {
@@ -97,7 +97,10 @@ function sessionUsage(billed: Usage): SessionUsage {
   };
 }
 
-export const sessionObject = (id: string, described: SessionDescription): SessionObject => ({
+/** What other surfaces set is not shown here. */
+type Described = Omit<SessionDescription, "max_turns" | "cwd" | "code">;
+
+export const sessionObject = (id: string, described: Described): SessionObject => ({
   ...listed(id, described.session),
   system_prompt: described.system_prompt,
   permissions: described.permissions,

@@ -12,8 +12,9 @@ import { parse } from "../../http/validate.ts";
 import { sessionStub } from "../../session/calls.ts";
 import { clock } from "../../shared/clock.ts";
 import { sessionId } from "../../shared/ids.ts";
-import { addressed, found, sessionPath } from "./address.ts";
-import { keyId } from "./key.ts";
+import { found, sessionPath } from "../common/address.ts";
+import { keyId } from "../common/key.ts";
+import { addressed } from "./address.ts";
 
 /** `POST /api/sessions/{id}/stream-ticket` */
 export async function postStreamTicket(c: HttpContext): Promise<Response> {

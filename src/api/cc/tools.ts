@@ -20,7 +20,7 @@ const Name = v.pipe(
 );
 
 /** `{type: "function", function: {…}}`, as OpenAI clients send it. */
-const FunctionTool = v.object({
+export const FunctionTool = v.object({
   type: v.literal("function"),
   function: v.object({
     name: Name,
@@ -33,7 +33,7 @@ const FunctionTool = v.object({
 });
 
 /** A tool of the Messages API. Its other types are tools that the API itself defines. */
-const PlainTool = v.object({
+export const PlainTool = v.object({
   type: v.nullish(v.literal("custom")),
   name: Name,
   description: v.nullish(v.string()),
@@ -127,7 +127,7 @@ const ChoiceObject = v.variant("type", [
   v.object({ type: v.literal("function"), function: v.object({ name: v.string() }) }),
 ]);
 
-const Choice = v.union([v.string(), ChoiceObject]);
+export const Choice = v.union([v.string(), ChoiceObject]);
 
 export interface DecodedChoice {
   choice: ToolChoice;

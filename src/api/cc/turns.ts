@@ -9,12 +9,13 @@ import { isOutcome } from "../../shared/events.ts";
 import { numberInId, turnId } from "../../shared/ids.ts";
 import { eventsOf } from "../../shared/row-events.ts";
 import { EMPTY_VIEW } from "../../shared/view.ts";
-import { addressed, found } from "./address.ts";
+import { found } from "../common/address.ts";
+import { keyId } from "../common/key.ts";
+import { refusalProblem, submissionOf } from "../common/submission.ts";
+import { addressed } from "./address.ts";
 import { type Decoded, readResults, readTurn, type TurnCommand } from "./decode.ts";
 import { ccInline, turnObject } from "./encode.ts";
-import { keyId } from "./key.ts";
 import { pageAsked } from "./page.ts";
-import { refusalProblem, submissionOf } from "./submission.ts";
 
 /** `POST /api/sessions/{id}/turns` */
 export async function postTurn(c: HttpContext): Promise<Response> {

@@ -20,7 +20,7 @@ const OTHER_KEYS = "none";
 /** Of a period that does not say where it begins, the last day included. */
 const DEFAULT_DAYS = 30;
 
-const UsageRequest = v.object({
+export const UsageRequest = v.object({
   group: v.optional(v.picklist(USAGE_GROUPS), "day"),
   key: v.optional(v.pipe(v.string(), v.regex(KEY_ID, "Input should be the id of a managed key"))),
   from: v.optional(v.string()),

@@ -45,7 +45,7 @@ const CASES: readonly Case[] = [
   ["PATCH", "", { title: "x".repeat(257) }, "body -> title"],
   ["PATCH", "", { metadata: [] }, "body -> metadata"],
   ["PATCH", "", { metadata: null }, "body -> metadata"],
-  ["PATCH", "", { system_prompt: "new" }, "body -> system_prompt"],
+  ["PATCH", "", { system_prompt: ["new"] }, "body -> system_prompt"],
   ["PATCH", "", { tools: [] }, "body -> tools"],
 
   ["POST", "/interrupt", "[]", "body"],

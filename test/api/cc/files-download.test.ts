@@ -1,6 +1,6 @@
 /** Downloads: whole, in ranges, under conditions, and of one version of a file only. */
 import { expect, test } from "vitest";
-import { byteRange, hasTag } from "../../../src/api/cc/files-range.ts";
+import { byteRange, hasTag } from "../../../src/api/common/byte-range.ts";
 import { sha256Hex } from "../../../src/http/canonical.ts";
 import { noise, put, putAll, refused } from "./files-support.ts";
 import { get, newSession, send, withStandin } from "./server.ts";

@@ -3,9 +3,9 @@ import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { type AccountClient, accountOf } from "../../../src/account/client.ts";
 import { accountId } from "../../../src/http/auth.ts";
-import { NO_USAGE } from "../../../src/session/state.ts";
 import { DEFAULT_ACCOUNT } from "../../../src/shared/config-readers.ts";
 import type { JsonObject } from "../../../src/shared/content.ts";
+import { NO_USAGE } from "../../../src/shared/usage.ts";
 import { text } from "../../../src/standin/replies.ts";
 import { get, idOf, newSession, post, send, serverWith, standin, withStandin } from "./server.ts";
 

@@ -40,6 +40,10 @@ export function refusalProblem(
       return notFound("Session");
     case "unknown_input":
       return notFound("Input");
+    case "unknown_job":
+      return notFound("Job");
+    case "unknown_turn":
+      return notFound("Turn");
     case "busy":
       return {
         ...conflict("turn_in_progress", message),
@@ -50,6 +54,9 @@ export function refusalProblem(
     case "name_taken":
     case "call_settled":
     case "not_queued":
+    case "job_ended":
+    case "job_open":
+    case "no_webhook":
       return conflict(code, message);
     case "unknown_tool_call":
       return invalidField(fieldOf(list, calls.indexOf(about)), code, message);
