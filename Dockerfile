@@ -7,8 +7,11 @@ RUN apt-get update \
 
 WORKDIR /app
 COPY package.json package-lock.json ./
+# What npm itself runs after installing.
+COPY scripts/mend-just-bash.mjs scripts/copy-assets.mjs scripts/
 RUN npm ci && npm cache clean --force
 COPY wrangler.toml tsconfig.json ./
+COPY assets assets
 COPY scripts scripts
 COPY src src
 

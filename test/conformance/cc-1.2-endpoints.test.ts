@@ -20,7 +20,11 @@ test("GET / says what the server is, without a key", async () => {
   expect(await response.json()).toEqual({
     name: "ledge",
     version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-    apis: [{ name: "cc-api", path: "/api/sessions" }],
+    apis: [
+      { name: "cc-api", path: "/api/sessions" },
+      { name: "claude-code-api", path: "/api/v1/sessions" },
+      { name: "claude-cli-server", path: "/v1/chat" },
+    ],
     docs: expect.any(String),
   });
 });
@@ -197,7 +201,9 @@ test.each([
 ])("%s does not exist", async (path) => {
   const response = await get(path);
   expect(response.status).toBe(404);
-  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  // Below `/v1` errors are those of the Claude CLI server.
+  const form = path.startsWith("/v1/") ? "application/json" : "application/problem+json";
+  expect(response.headers.get("content-type")).toBe(form);
 });
 
 test.each([

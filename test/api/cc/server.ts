@@ -10,13 +10,18 @@ import type { JsonObject } from "../../../src/shared/content.ts";
 import type { Row, RowType } from "../../../src/shared/rows.ts";
 import { localStandin } from "../../../src/standin/local.ts";
 import worker from "../../../src/worker.ts";
+import { documented, takeComplaints } from "../../support/documented.ts";
 
 export const standin = localStandin(0);
 
-/** Every test scripts the model calls it makes; a refused or a forgotten one fails it. */
+/**
+ * Every test scripts the model calls it makes; a refused or a forgotten one fails it, and so does an
+ * answer that is not as the description of the API says.
+ */
 export function withStandin(): void {
   beforeEach(() => standin.reset());
   afterEach(() => {
+    expect(takeComplaints()).toEqual([]);
     expect(standin.unexpectedRefusals()).toEqual([]);
     expect(standin.unusedReplies).toBe(0);
   });
@@ -39,13 +44,26 @@ function request(method: string, path: string, body?: unknown, headers: Headers 
   });
 }
 
+/** Suites that look at what is answered, and not at how bytes come and clients leave. */
+const LOOKED_AT = /\/test\/(?:conformance|api|security)\//;
+
+/** The response, held against the description of the API. */
+async function looked(
+  method: string,
+  path: string,
+  response: Response | Promise<Response>,
+): Promise<Response> {
+  if (!LOOKED_AT.test(expect.getState().testPath ?? "")) return response;
+  return documented(method, new URL(BASE + path).pathname, await response);
+}
+
 /** A request to the deployed Worker, without a key. A string or a stream is sent as it is. */
 export const send = (
   method: string,
   path: string,
   body?: unknown,
   headers?: Headers,
-): Promise<Response> => entry.fetch(request(method, path, body, headers));
+): Promise<Response> => looked(method, path, entry.fetch(request(method, path, body, headers)));
 
 export const get = (path: string, headers?: Headers): Promise<Response> =>
   send("GET", path, undefined, headers);
@@ -57,7 +75,9 @@ export const post = (path: string, body?: unknown, headers?: Headers): Promise<R
 export function serverWith(variables: Record<string, unknown>) {
   const changed = { ...env, ...variables };
   return (method: string, path: string, body?: unknown, headers?: Headers) =>
-    Promise.resolve(
+    looked(
+      method,
+      path,
       worker.fetch(request(method, path, body, headers), changed, createExecutionContext()),
     );
 }
