@@ -61,8 +61,9 @@ const keysOf = (line: object): string[] => Object.keys(line).toSorted();
 
 test("the lines of the log are as they are shown", async () => {
   const shown = [...section("log lines").matchAll(/^\{.*\}$/gm)].map(([line]) => JSON.parse(line));
-  expect(shown.map(({ event }) => event)).toEqual(["turn", "failure", "refused", "error"]);
-  const [turn, failure, refused, error] = shown.map(keysOf);
+  const events = ["turn", "failure", "webhook", "refused", "error"];
+  expect(shown.map(({ event }) => event)).toEqual(events);
+  const [turn, failure, webhook, refused, error] = shown.map(keysOf);
 
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   const session = await sessions.create();
@@ -72,6 +73,14 @@ test("the lines of the log are as they are shown", async () => {
   const place = { account: session.account, session: session.id };
   const lines = logLines(await session.rows(), place, null);
   expect(lines.map(keysOf)).toEqual([failure, turn]);
+
+  const head = (await session.rows()).length;
+  sessions.script(text("Done."));
+  // An address that is not even asked.
+  await session.job("Work", {}, "http://hooks.example.com/");
+  await session.reader.row("webhook.attempted");
+  const told = logLines((await session.rows()).slice(head), place, null);
+  expect(told.map(keysOf)).toEqual([turn, webhook]);
 
   const warned = vi.spyOn(console, "warn").mockReturnValue();
   const headers = { authorization: "Bearer lk_unknown" };

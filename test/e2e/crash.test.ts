@@ -103,11 +103,13 @@ test("a server that is stopped and started again has everything, and goes on", a
   const first = await client.turn(id, { input: "One." });
   expect(first.output_text).toBe("First answer.");
   const reader = new Reader();
-  const stream = reader.visit(client.streamTurn(id, { input: "Two." }), "done");
+  const stream = client.streamTurn(id, { input: "Two." });
+  await reader.until(stream, "assistant.delta");
+  const rest = reader.visit(stream, "done");
   await gate.waitUntilReached();
 
   expect(await world.server.stop()).toBe(0);
-  expect(await stream).toBeNull();
+  expect(await rest).toBeNull();
   await expect(client.session(id)).rejects.toThrow("fetch failed");
 
   await world.restart();

@@ -145,7 +145,9 @@ test("the README's commands work when they are pasted", async () => {
   const commands = await readmeCommands("Use it", server.url);
   // A stream of events has no end of its own.
   const script = `curl() { command curl --max-time 2 "$@"; }\n${commands}`;
-  const { stdout } = await run("sh", ["-c", script]);
+  // Where the commands that name no address find the server.
+  const env = { ...process.env, BASE_URL: server.url };
+  const { stdout } = await run("sh", ["-c", script], { env });
   expect(stdout).toMatch(/^sess_\w{26}\n/);
   expect(stdout).toContain('"finish_reason":"stop"');
   expect(stdout).toContain("event: turn.response");
@@ -169,5 +171,36 @@ test.each([
     { data: [{ name: "My app", status: "active" }] },
     { data: [{ name: "Ben" }] },
     { name: "My app", status: "revoked" },
+  ]);
+});
+
+test("the README's commands for templates work when they are pasted", async () => {
+  const server = await startedServer(await dataFolder(), { CC_API_KEY: "owner-1" });
+  const script = await readmeCommands("Templates", server.url);
+  const env = { PATH: process.env.PATH, KEY: "owner-1" };
+  const { stdout } = await run("sh", ["-c", script], { env });
+  const answers = stdout
+    .split(/(?<=\})(?=\s*\{"(?:id|data|name)")/)
+    .map((text) => JSON.parse(text));
+  const notes = expect.stringMatching(/^You write release notes.*\nOne line for each change.*\n$/);
+  const rules = ["Read", "Glob", "Grep", "Bash(git *)"];
+  expect(answers).toMatchObject([
+    { object: "session", system_prompt: expect.stringContaining("review"), effort: "high" },
+    { data: Array.from({ length: 12 }, () => ({ object: "template", builtin: true })) },
+    { name: "release-notes", builtin: false, system_prompt: notes, effort: "low" },
+    { object: "session", system_prompt: notes, effort: "low", permissions: { allow: rules } },
+  ]);
+});
+
+test("the README's commands for claude-code-api work when they are pasted", async () => {
+  const server = await startedServer(await dataFolder(), { CC_API_KEY: "owner-1" });
+  const script = await readmeCommands("Coming from claude-code-api", server.url);
+  const env = { PATH: process.env.PATH, KEY: "owner-1" };
+  const { stdout } = await run("sh", ["-c", script], { env });
+  const answers = stdout.split(/(?<=\})(?=\{"data")/).map((text) => JSON.parse(text));
+  expect(answers).toMatchObject([
+    { data: { name: expect.stringMatching(/^project-\d+$/), effort: "high", status: "pending" } },
+    { data: { session_id: expect.stringMatching(/^sess_/), num_turns: expect.any(Number) } },
+    { data: [{ role: "user" }, { role: "assistant" }], pagination: { total: 2 } },
   ]);
 });

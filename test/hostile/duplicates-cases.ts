@@ -1,7 +1,7 @@
 /** What each route may be asked that has an effect of its own. */
 import { expect } from "vitest";
 import type { RowType } from "../../src/shared/rows.ts";
-import { createGate, type Gate } from "../../src/standin/gate.ts";
+import { createGate } from "../../src/standin/gate.ts";
 import { compaction, holdAt, httpError, reply, text, toolUse } from "../../src/standin/replies.ts";
 import {
   framesUntil,
@@ -18,8 +18,10 @@ const tools = [functionTool("look")];
 /** A session's path, and how its open model call comes to an end. */
 export interface Ready {
   session: string;
-  /** What stands for `:key` in the path. */
+  /** What stands for `:key`, `:job` and `:template` in the path. */
   key?: string;
+  job?: string;
+  template?: string;
   finish?: (crashed: boolean) => Promise<void>;
 }
 
@@ -28,13 +30,15 @@ export interface Case {
   ready: () => Promise<Ready>;
   /** What stands for `:input` or `*` in the path. */
   input?: string;
-  /** A function makes it anew for each request. */
+  /** A function makes it anew for each request, and is given what is ready. */
   body?: unknown;
   headers?: Record<string, string>;
   /** Rows that one request writes, by their type. */
   wrote: Partial<Record<RowType, number>>;
   /** The second answer says that it is one. */
   replayed: boolean;
+  /** Members of the `data` that is answered which say how far it is by now. */
+  varies?: readonly string[];
   /** Their statuses, where the second has another. */
   statuses?: [number, number];
   /** Files that are there afterwards, with their contents. */
@@ -50,12 +54,12 @@ async function withKey(): Promise<Ready> {
 }
 
 /** The model will answer. */
-const talking = async (): Promise<Ready> => {
+export const talking = async (): Promise<Ready> => {
   standin.script(text("Hello."));
   return { session: await newSession() };
 };
 
-const failing = async (): Promise<Ready> => {
+export const failing = async (): Promise<Ready> => {
   standin.script(httpError(401));
   return { session: await newSession() };
 };
@@ -82,20 +86,22 @@ const spoken = async (): Promise<Ready> => {
   return { session };
 };
 
-/** A turn runs until `finish`. */
-async function running(): Promise<{ session: string; gate: Gate; turn: Promise<Response> }> {
+export const first = (session: string) => post(`${session}/turns`, { input: "first" });
+
+/** A turn runs until its gate opens. `start` begins it. */
+export async function running<T>(start: (session: string) => Promise<T>) {
   const session = await newSession();
   const gate = createGate();
   const acts = [holdAt({ block: 0, delta: 1 }, gate)];
   standin.script(reply({ blocks: [text("Hello there, you.")], acts }));
-  const turn = post(`${session}/turns`, { input: "first" });
+  const turn = start(session);
   await framesUntil(await get(`${session}/events/stream`), "assistant.delta");
   return { session, gate, turn };
 }
 
 /** The message `input_4` waits behind a turn that runs. */
 async function queued(): Promise<Ready> {
-  const { session, gate, turn } = await running();
+  const { session, gate, turn } = await running(first);
   await post(`${session}/turns`, { input: "second" }, { prefer: "wait=0" });
   const finish = async (crashed: boolean) => {
     // The attempt of a dead object is not read; the next one is answered without a script.

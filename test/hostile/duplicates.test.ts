@@ -9,11 +9,13 @@ import worker from "../../src/worker.ts";
 import { list, textOf } from "../api/cc/files-support.ts";
 import { allFrames, objectOf, rowsOf, send, withStandin } from "../api/cc/server.ts";
 import { CASES, type Ready } from "./duplicates-cases.ts";
+import { CHAT_CASES } from "./duplicates-cases-chat.ts";
+import { CODE_CASES } from "./duplicates-cases-code.ts";
 import { FILE_CASES } from "./duplicates-cases-files.ts";
 
 withStandin();
 
-const ALL = { ...CASES, ...FILE_CASES };
+const ALL = { ...CASES, ...FILE_CASES, ...CHAT_CASES, ...CODE_CASES };
 
 const routes = worker.routes
   .filter(({ method }) => !["GET", "ALL"].includes(method))
@@ -24,18 +26,24 @@ test("every route that changes something has a case here", () => {
 });
 
 /** Members that say when or where an answer was made, and not what it says. */
-const VARIES = ["request_id", "ticket", "url", "expires_at"];
+const VARIES = ["request_id", "ticket", "url", "expires_at", "meta"];
 
 /** An answer as its reader has it: without pieces of a text, which come as they may. */
-async function told(response: Response) {
+async function told(response: Response, varies: readonly string[] = []) {
   const { status, headers } = response;
   const location = headers.get("location");
   if (headers.get("content-type")?.startsWith("text/event-stream")) {
-    const whole = (await allFrames(response)).filter(({ event }) => !event?.endsWith(".delta"));
+    const frames = await allFrames(response);
+    const whole = frames.filter(
+      ({ event, data }) => !(event || String(data.type)).endsWith("delta"),
+    );
     return { status, location, frames: whole };
   }
+  if (status === 204) return { status, location };
   const body = await response.json<Record<string, unknown>>();
   for (const name of VARIES) if (name in body) body[name] = typeof body[name];
+  const data = Object(body.data);
+  for (const name of varies) if (name in data) data[name] = "";
   return { status, location, body };
 }
 
@@ -57,12 +65,18 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
   const [method = "", pattern = ""] = route.split(" ");
 
   /** Sends the request as often as one calls what this gives. */
-  function request({ session, key: managed = "" }: Ready): () => Promise<Response> {
-    const address = pattern.replace("/api/sessions/:id", session).replace(":key", managed);
-    const path = address.replace(/:input|\*/, input);
+  function request(place: Ready): () => Promise<Response> {
+    const { session, key: managed = "", job = "", template = "" } = place;
+    const path = pattern
+      .replace("/api/sessions/:id", session)
+      .replace("/api/v1/sessions/:name", session.replace("/api/", "/api/v1/"))
+      .replace(":key", managed)
+      .replace(":job", job)
+      .replace(":template", template)
+      .replace(/:input|\*/, input);
     const key = { "idempotency-key": crypto.randomUUID(), ...headers };
     return () => {
-      const made = typeof body === "function" ? body() : body;
+      const made = typeof body === "function" ? body(place) : body;
       if (!(made instanceof FormData)) return send(method, path, made, key);
       const form = new Response(made);
       return send(method, path, form.body, { ...key, ...Object.fromEntries(form.headers) });
@@ -71,10 +85,10 @@ describe.each(cases)("$title", ({ route, ready, input = "", body, headers, ...ex
 
   /** One effect, one answer, and the second one says what it is. */
   async function check(session: string, first: Response, second: Response): Promise<void> {
-    const { statuses, replayed, wrote, files } = expected;
+    const { statuses, replayed, wrote, files, varies } = expected;
     const says = [first, second].map((one) => one.headers.has("idempotency-replayed"));
     expect(says.toSorted(), "one of them is a replay").toEqual([false, replayed]);
-    const [one, two]: Told[] = await Promise.all([first, second].map(told));
+    const [one, two]: Told[] = await Promise.all([first, second].map((all) => told(all, varies)));
     if (statuses) expect([one?.status, two?.status].toSorted()).toEqual(statuses.toSorted());
     else expect(two).toEqual(one);
     for (const [type, count] of Object.entries(wrote)) {

@@ -2,10 +2,11 @@
  * What is left of a session for a client: nothing. Each route answers 404 for one that is being
  * deleted, was deleted, or never was, and asking makes nothing: no table, no alarm.
  */
-import { createExecutionContext, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { jobId } from "../../src/shared/ids.ts";
 import { createGate } from "../../src/standin/gate.ts";
 import { holdAt, type ReplyBlock, reply, text, toolUse } from "../../src/standin/replies.ts";
 import worker from "../../src/worker.ts";
@@ -26,6 +27,7 @@ import {
   withStandin,
 } from "../api/cc/server.ts";
 import { FAR_FUTURE, FakeClock } from "../support/fake-clock.ts";
+import { codeOf, FORM, FORM_TYPE, left, NOTHING } from "./deleted.ts";
 
 withStandin();
 
@@ -38,8 +40,6 @@ afterEach(() => clock.restore());
 
 const tools = [functionTool("look")];
 
-const FORM =
-  '--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nx\r\n--B--\r\n';
 const EMPTY_ARCHIVE = `PK\x05\x06${"\0".repeat(18)}`;
 
 /** Bodies that are right, by route: a wrong one would be refused before the session is asked. */
@@ -71,16 +71,31 @@ const BODIES: Record<string, unknown[]> = {
   "POST /api/sessions/:id/files/move": [{ from: "a.txt", to: "b.txt" }],
   "POST /api/sessions/:id/files/directories": [{ path: "a" }],
   "POST /api/sessions/:id/files/git": [{ url: "https://git.example/repo.git" }],
+  "POST /api/v1/sessions/:name/repo": [{ working_dir: "." }, { working_dir: "d" }],
+  "POST /api/v1/sessions/:name/chat": [
+    { message: "Hi" },
+    { message: "Hi", model: "opus", system: "Be brief.", permission_mode: "plan" },
+    { message: "long text ".repeat(100_000) },
+  ],
+  "POST /api/v1/sessions/:name/chat/stream": [{ message: "Hi" }],
+  "POST /api/v1/sessions/:name/jobs": [
+    { message: "Hi" },
+    { message: "Hi", webhook_url: "https://hooks.example.com/" },
+  ],
+  "POST /api/v1/sessions/:name/jobs/:job/cancel": [undefined],
+  "POST /api/v1/sessions/:name/jobs/:job/redeliver": [undefined],
+  "POST /api/v1/sessions/:name/files": [FORM],
 };
 
 const TYPES: Record<string, string> = {
-  "POST /api/sessions/:id/files": "multipart/form-data; boundary=B",
+  "POST /api/sessions/:id/files": FORM_TYPE["content-type"],
   "POST /api/sessions/:id/files/zip": "application/zip",
+  "POST /api/v1/sessions/:name/files": FORM_TYPE["content-type"],
 };
 
 /** Every request that names a session, for the one at `session`. */
 const PROBES = worker.routes
-  .filter(({ method, path }) => method !== "ALL" && path.includes("/:id"))
+  .filter(({ method, path }) => method !== "ALL" && /\/:(id|name)\b/.test(path))
   // A route with a middleware of its own is listed twice.
   .filter(({ handler }) => handler.length < 2)
   .flatMap(({ method, path }) => {
@@ -88,43 +103,44 @@ const PROBES = worker.routes
     return (BODIES[route] ?? [undefined]).map((body) => ({ route, method, path, body }));
   });
 
-const pathOf = (pattern: string, session: string): string =>
-  pattern
+/** A path and all that it may mean: of a session that has a name, claude-code-api knows this as well. */
+const pathsOf = (pattern: string, session: string, name?: string): string[] => {
+  const id = idOf(session);
+  const job = jobId(id.replace("sess_", ""), 2);
+  const rest = pattern
     .replace("/api/sessions/:id", session)
     .replace(":turn", "turn_2")
     .replace(":input", "input_2")
     .replace(":sha256", "a".repeat(64))
+    .replace(":job", job)
     .replace("*", "a.txt");
+  const names = name === undefined ? [id] : [id, name];
+  return rest.includes(":name") ? names.map((one) => rest.replace(":name", one)) : [rest];
+};
 
 /** Asks everything of a session, and nothing of it is there. */
-async function checkNowhere(session: string): Promise<void> {
-  for (const { route, method, path, body } of PROBES) {
-    for (const headers of [{}, { "idempotency-key": "k", "last-event-id": "0" }]) {
-      const type = TYPES[route];
-      const all = { ...headers, ...(type ? { "content-type": type } : {}) };
-      const response = await send(method, pathOf(path, session), body, all);
-      expect(response.status, `${route} ${JSON.stringify(body)?.slice(0, 80)}`).toBe(404);
-      expect(await response.json()).toMatchObject({ error: { code: "not_found" } });
+async function checkNowhere(session: string, name?: string): Promise<void> {
+  for (const { route, method, path: pattern, body } of PROBES) {
+    for (const path of pathsOf(pattern, session, name)) {
+      for (const headers of [{}, { "idempotency-key": "k", "last-event-id": "0" }]) {
+        const type = TYPES[route];
+        const all = { ...headers, ...(type ? { "content-type": type } : {}) };
+        const response = await send(method, path, body, all);
+        const what = `${method} ${path} ${JSON.stringify(body)?.slice(0, 80)}`;
+        expect(response.status, what).toBe(404);
+        const problem = await response.json<{ detail: string; error: { code: string } }>();
+        expect(problem.error.code, what).toBe("not_found");
+        if (path.startsWith("/api/v1/")) expect(problem.detail, what).toBe("Session not found");
+      }
     }
   }
   const list = await (await get("/api/sessions?limit=100")).json<{ data: { id: string }[] }>();
   expect(list.data.map(({ id }) => id)).not.toContain(idOf(session));
+  const page = await get("/api/v1/sessions?limit=100");
+  const { data } = await page.json<{ data: { name: string }[] }>();
+  const names = data.map((one) => one.name);
+  for (const one of [idOf(session), name]) expect(names).not.toContain(one);
 }
-
-/** What the object of a session has on disk, and when it will wake. */
-async function left(session: string) {
-  return runInDurableObject(await objectOf(session), async (_, { storage }) => ({
-    tables: storage.sql
-      .exec<{ name: string }>(
-        "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'",
-      )
-      .toArray()
-      .map(({ name }) => name),
-    alarm: await storage.getAlarm(),
-  }));
-}
-
-const NOTHING = { tables: [], alarm: null };
 
 test("every route of a session that takes a body has one here", () => {
   const routes = PROBES.map(({ route }) => route);
@@ -139,10 +155,22 @@ test("a session that never was", async () => {
   expect(await left(session)).toEqual(NOTHING);
 });
 
-/** A session with everything: turns, an image, a result, files, a ticket, and a call that waits. */
-async function lived(): Promise<{ session: string; ticket: string }> {
-  const session = await newSession({ title: "Lived" });
-  standin.script(text("Nice."), [toolUse("look", {}), toolUse("look", {})]);
+interface Lived {
+  session: string;
+  name: string;
+  ticket: string;
+}
+
+/** A session with everything: a job, turns, an image, a result, files, a ticket, and a call that waits. */
+async function lived(): Promise<Lived> {
+  const name = `lived-${ulid()}`;
+  const session = await newSession({ title: "Lived", name });
+  const code = codeOf(session);
+  standin.script(text("Done."), text("Nice."), [toolUse("look", {}), toolUse("look", {})]);
+  const job = await post(`${code}/jobs`, { message: "Work" });
+  expect(pathsOf("/jobs/:job", session)).toEqual([
+    `/jobs/${(await job.json<{ data: { id: string } }>()).data.id}`,
+  ]);
   const input = [imageBlock(pngBytes(10_000))];
   await post(`${session}/turns`, { input }, { "idempotency-key": "k" });
   await post(`${session}/turns`, { input: "Look", tools });
@@ -150,19 +178,31 @@ async function lived(): Promise<{ session: string; ticket: string }> {
   expect((await send("PUT", `${session}/files/a.txt`, "x")).status).toBe(201);
   expect((await post(`${session}/files/directories`, { path: "a" }, key)).status).toBe(201);
   const { url } = await (await post(`${session}/stream-ticket`)).json<{ url: string }>();
-  return { session, ticket: url };
+  for (const path of [session, `/api/v1/sessions/${name}`, `${code}/history`]) {
+    expect((await get(path)).status).toBe(200);
+  }
+  return { session, name, ticket: url };
 }
 
 test("a session that is being deleted, and once it is", async () => {
-  const { session, ticket } = await lived();
+  const { session, name, ticket } = await lived();
   expect((await get(`${session}/events`)).status).toBe(200);
   expect((await send("DELETE", session)).status).toBe(200);
-  await checkNowhere(session);
+  await checkNowhere(session, name);
   expect((await get(ticket)).status, "a ticket, whose secret is gone").toBe(401);
   const erased = runDurableObjectAlarm(await objectOf(session));
   await expect(erased).rejects.toThrow("deleted");
-  await checkNowhere(session);
+  await checkNowhere(session, name);
   expect((await get(ticket)).status).toBe(401);
+  expect(await left(session)).toEqual(NOTHING);
+});
+
+test("the same by its name, under claude-code-api", async () => {
+  const { session, name } = await lived();
+  expect((await send("DELETE", `/api/v1/sessions/${name}`)).status).toBe(204);
+  await checkNowhere(session, name);
+  const erased = runDurableObjectAlarm(await objectOf(session));
+  await expect(erased).rejects.toThrow("deleted");
   expect(await left(session)).toEqual(NOTHING);
 });
 
@@ -237,6 +277,30 @@ describe("whoever waits for an answer", () => {
     }
   });
 
+  test("of a message of claude-code-api that runs, or waits: the same in its words", async () => {
+    for (const path of ["chat", "chat/stream"]) {
+      const session = await busy();
+      const code = codeOf(session);
+      const turn = post(`${code}/${path}`, { message: "Hi" });
+      await framesUntil(await get(`${session}/events/stream`), "assistant.delta");
+      const second = post(`${code}/${path}`, { message: "Ho" });
+      await get(`${session}/events?type=input.queued&wait=25`);
+      expect((await send("DELETE", code)).status).toBe(204);
+      const [stopped, cancelled] = await Promise.all([turn, second]);
+      if (path === "chat") {
+        expect(stopped.status).toBe(200);
+        expect(await stopped.json()).toMatchObject({ data: { outcome: "interrupted" } });
+        expect(cancelled.status).toBe(409);
+        expect(await cancelled.json()).toMatchObject({ error: { code: "input_cancelled" } });
+      } else {
+        const frames = await allFrames(stopped);
+        expect(frames.at(-1)).toMatchObject({ event: "done", data: { outcome: "interrupted" } });
+        const [only] = await allFrames(cancelled);
+        expect(only).toMatchObject({ event: "error", data: { error: expect.any(String) } });
+      }
+    }
+  });
+
   test("of the events: streams see the end and end, from every place", async () => {
     const session = await busy();
     const turn = post(`${session}/turns`, { input: "Hi" });
@@ -253,62 +317,4 @@ describe("whoever waits for an answer", () => {
     }
     await turn;
   });
-});
-
-const RACED: [name: string, status: number[], ask: (session: string) => Promise<Response>][] = [
-  ["a turn", [200, 404], (session) => post(`${session}/turns`, { input: "Ho" })],
-  [
-    "a turn for later",
-    [202, 404],
-    (session) => post(`${session}/turns`, { input: "Ho" }, { prefer: "wait=0" }),
-  ],
-  [
-    "results",
-    [200, 404],
-    (session) =>
-      post(`${session}/tool-results`, { results: [{ tool_call_id: "call_3_0", content: "x" }] }),
-  ],
-  ["an interrupt", [200, 404], (session) => post(`${session}/interrupt`)],
-  ["a change", [200, 404], (session) => send("PATCH", session, { title: "x" })],
-  ["another deletion", [200, 404], (session) => send("DELETE", session)],
-  ["a ticket", [200, 404], (session) => post(`${session}/stream-ticket`)],
-  ["a page", [200, 404], (session) => get(`${session}/events`)],
-  ["an upload", [201, 404], (session) => send("PUT", `${session}/files/b.txt`, "x")],
-  [
-    "a large upload",
-    [201, 404],
-    (session) => send("PUT", `${session}/files/b.txt`, "long text ".repeat(200_000)),
-  ],
-  ["a folder", [201, 404], (session) => post(`${session}/files/directories`, { path: "a" })],
-  ["an archive of the files", [200, 404], (session) => get(`${session}/files.zip`)],
-];
-
-test.each(RACED)("%s at once with the deletion", async (_, expected, ask) => {
-  const session = await newSession();
-  standin.respond(() => toolUse("look", {}));
-  await post(`${session}/turns`, { input: "Look", tools });
-  standin.respond(() => text("Hello."));
-  const both = await Promise.all([ask(session), send("DELETE", session)]);
-  expect(expected).toContain(both[0].status);
-  expect(both.filter(({ status }) => status === 200).length).toBeGreaterThan(0);
-  await runDurableObjectAlarm(await objectOf(session)).catch(() => {});
-  expect((await get(session)).status).toBe(404);
-  expect(await left(session)).toEqual(NOTHING);
-});
-
-test("the deletion at once with the creation's own repetition", async () => {
-  const key = { "idempotency-key": crypto.randomUUID() };
-  const made = await post("/api/sessions", {}, key);
-  const { id } = await made.json<{ id: string }>();
-  const session = `/api/sessions/${id}`;
-  const [again, removed] = await Promise.all([
-    post("/api/sessions", {}, key),
-    send("DELETE", session),
-  ]);
-  expect(removed.status).toBe(200);
-  // Made and then deleted, deleted already, or deleted before it could be described.
-  expect([201, 409, 404]).toContain(again.status);
-  await runDurableObjectAlarm(await objectOf(session)).catch(() => {});
-  expect((await post("/api/sessions", {}, key)).status).toBe(409);
-  expect(await left(session)).toEqual(NOTHING);
 });

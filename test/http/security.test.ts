@@ -1,9 +1,12 @@
 /** The headers that keep browsers and caches from doing more with an answer than reading it. */
 import { describe, expect, test } from "vitest";
-import { ROUTES } from "../../src/api/cc/routes.ts";
+import { ROUTES as CC } from "../../src/api/cc/routes.ts";
+import { ROUTES as CHAT } from "../../src/api/chat/routes.ts";
+import { ROUTES as CODE } from "../../src/api/code/routes.ts";
 import { text } from "../../src/standin/replies.ts";
 import {
   get,
+  idOf,
   imageBlock,
   newSession,
   pngBytes,
@@ -35,11 +38,11 @@ const NOBODY = "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 const pathOf = (pattern: string): string =>
   pattern
-    .replace(/:id\b/, NOBODY)
-    .replace(/:(turn|input|key|sha256)\b/, "nothing")
+    .replace(/:(id|name)\b/, NOBODY)
+    .replace(/:(turn|input|key|sha256|template|job)\b/, "nothing")
     .replace("*", "a.txt");
 
-const routes = ROUTES.map(({ method, path }) => [method, pathOf(path)] as const);
+const routes = [...CC, ...CODE, ...CHAT].map(({ method, path }) => [method, pathOf(path)] as const);
 
 const KEYED = serverWith({ CC_API_KEY: "a-key", ALLOW_ANONYMOUS: "false" });
 const AUTH = { authorization: "Bearer a-key" };
@@ -56,7 +59,8 @@ describe.each(routes)("%s %s", (method, path) => {
   });
 
   test("does so in its errors: a body that is no JSON, and a wrong configuration", async () => {
-    if (body) {
+    // One route takes no body, and looks at none.
+    if (body && !path.endsWith("/templates/reload")) {
       const response = await KEYED(method, path, "{", AUTH);
       expect(response.status).toBeGreaterThanOrEqual(400);
       expectSafe(response);
@@ -77,6 +81,10 @@ test("an unknown path, a method that a path does not have, and a body that is to
     [404, await get("/nowhere")],
     [404, await get("/api/nowhere")],
     [405, await send("PUT", "/api/sessions")],
+    [404, await get("/api/v1/nowhere")],
+    [405, await send("PUT", "/api/v1/sessions")],
+    // Asked directly, because a client would follow it.
+    [307, await serverWith({})("GET", "/api/v1/sessions/")],
     [413, large],
     [200, await send("HEAD", "/api/sessions")],
   ] as const;
@@ -93,7 +101,9 @@ test("streams, files, archives, media and exports have them, and so do parts and
   const turn = await post(`${session}/turns`, { input, stream: true });
   expectSafe(turn);
   await turn.text();
-  await send("PUT", `${session}/files/a.html`, "<script>alert(1)</script>");
+  for (const name of ["a.html", "b.html"]) {
+    await send("PUT", `${session}/files/${name}`, "<script>alert(1)</script>");
+  }
   const { data } = await (await get(`${session}/events?type=turn.started`)).json<{
     data: { data: { input: { source: { url: string } }[] } }[];
   }>();
@@ -113,6 +123,21 @@ test("streams, files, archives, media and exports have them, and so do parts and
     [200, await send("DELETE", `${session}/files/a.html`)],
   ] as const;
   for (const [status, response] of answers) {
+    expect(response.status).toBe(status);
+    expectSafe(response);
+    await response.arrayBuffer();
+  }
+  const code = session.replace("/api/", "/api/v1/");
+  standin.script(text("Hello."), text("Hello."));
+  const others = [
+    [200, await post(`${code}/chat`, { message: "Hi" })],
+    [200, await post(`${code}/chat/stream`, { message: "Hi" })],
+    [200, await get(`${code}/files/b.html`)],
+    [304, await get(`${code}/files/b.html`, { "if-none-match": "*" })],
+    [206, await get(`${code}/files/b.html`, { range: "bytes=0-3" })],
+    [204, await send("DELETE", `/api/v1/sessions/${idOf(await newSession())}`)],
+  ] as const;
+  for (const [status, response] of others) {
     expect(response.status).toBe(status);
     expectSafe(response);
     await response.arrayBuffer();
@@ -159,7 +184,13 @@ describe("CORS", () => {
     const { headers } = await open("GET", "/api/sessions", undefined, { ...AUTH, origin });
     const exposed = headers.get("access-control-expose-headers")?.split(",") ?? [];
     expect(exposed).toEqual(
-      expect.arrayContaining(["x-request-id", "retry-after", "x-ratelimit-remaining", "etag"]),
+      expect.arrayContaining([
+        "x-request-id",
+        "x-response-time",
+        "retry-after",
+        "x-ratelimit-remaining",
+        "etag",
+      ]),
     );
   });
 });

@@ -65,13 +65,47 @@ const KEY: JsonObject = {
   budgets: { day_usd: 1, month_usd: 2, total_usd: 3 },
 };
 
+const TEMPLATE: JsonObject = {
+  description: "Short answers.",
+  system_prompt: "Be brief.",
+  model: "claude-sonnet-5-5",
+  max_turns: 3,
+  permission_mode: "plan",
+  effort: "low",
+  allowed_tools: "Read,Bash(git *)",
+  disallowed_tools: "WebFetch",
+};
+
+const CHAT: JsonObject = {
+  prompt: "Hello",
+  session_id: "sess_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+  model: "sonnet",
+  system_prompt: "Be brief.",
+  max_budget_usd: 1,
+  permission_mode: "plan",
+  allowed_tools: ["Read", "Bash(git *)"],
+  cwd: "/home/me/project",
+};
+
+const MESSAGE: JsonObject = {
+  message: "Hello",
+  model: "sonnet",
+  system: "Be brief.",
+  effort: "low",
+  permission_mode: "plan",
+  output_format: { type: "json" },
+};
+
 /** By route; routes without a body that can be taken apart are not here. */
 export const FIELDS: Readonly<Record<string, JsonObject>> = {
   "PUT /api/account/anthropic-key": { api_key: "sk-ant-0123456789" },
   "POST /api/keys": { ...KEY, account: "somebody" },
   "PATCH /api/keys/:key": KEY,
+  "POST /api/templates/import": { imported: TEMPLATE },
+  "PUT /api/templates/:template": TEMPLATE,
   "POST /api/sessions": {
     ...SESSION,
+    template: "docs",
     model: "claude-sonnet-5-5",
     system_prompt: "Be brief.",
     name: "a name",
@@ -89,6 +123,28 @@ export const FIELDS: Readonly<Record<string, JsonObject>> = {
     stream: false,
     on_busy: "queue",
   },
+  "POST /api/v1/sessions": {
+    name: "a project",
+    template: "docs",
+    user_id: "somebody",
+    system_prompt: "Be brief.",
+    model: "sonnet",
+    max_turns: 3,
+    permission_mode: "plan",
+    effort: "low",
+    allowed_tools: "Read,Bash(git *)",
+    disallowed_tools: "WebFetch",
+  },
+  "POST /api/v1/sessions/:name/repo": { working_dir: "." },
+  "POST /api/v1/sessions/:name/chat": MESSAGE,
+  "POST /api/v1/sessions/:name/chat/stream": {
+    ...MESSAGE,
+    output_format: SETTINGS.output_format ?? null,
+  },
+  "POST /api/v1/sessions/:name/jobs": { ...MESSAGE, webhook_url: "https://hooks.example.com/" },
+  "POST /api/v1/tokens/count": { text: "Hello" },
+  "POST /v1/chat": CHAT,
+  "POST /v1/chat/stream": CHAT,
   "POST /api/sessions/:id/tool-results": {
     results: [
       { tool_call_id: "call_5_0", content: BLOCKS, is_error: false },
@@ -131,6 +187,7 @@ export const QUERY_NAMES = [
   "media",
   "model",
   "name",
+  "page",
   "path",
   "q",
   "recursive",
@@ -139,6 +196,7 @@ export const QUERY_NAMES = [
   "ticket",
   "to",
   "type",
+  "user_id",
   "__proto__",
   "limit[]",
 ] as const;

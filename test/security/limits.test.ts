@@ -1,338 +1,15 @@
 /** Sizes, counts and depths of what clients send: each limit holds, and one below it does not bite. */
 import { beforeAll, describe, expect, test } from "vitest";
 import operations from "../../docs/operations.md?raw";
-import type { Json, JsonObject } from "../../src/shared/content.ts";
-import {
-  get,
-  type Headers,
-  newSession,
-  post,
-  send,
-  serverWith,
-  withStandin,
-} from "../api/cc/server.ts";
-import { nested } from "./values.ts";
+import { get, post, withStandin } from "../api/cc/server.ts";
+import { codePath, type Limit, makeSession, LIMITS as NATIVE, x } from "./limits-cases.ts";
+import { CODE_LIMITS } from "./limits-cases-code.ts";
 
 withStandin();
 
-let session: string;
-beforeAll(async () => {
-  session = await newSession();
-});
+const LIMITS = [...NATIVE, ...CODE_LIMITS];
 
-interface Limit {
-  /** How the documentation calls it. */
-  what: string;
-  most: number;
-  unit?: string;
-  /** A request that has `n` of it. */
-  send: (n: number) => Promise<Response>;
-  /** What is said of one more: the field that is wrong, or the code of the refusal. */
-  refused: string;
-}
-
-const x = (n: number): string => "x".repeat(n);
-const times = <T>(n: number, make: (i: number) => T): T[] =>
-  Array.from({ length: n }, (_, i) => make(i));
-
-const create = (body: Json): Promise<Response> => post("/api/sessions", body);
-const patch = (body: JsonObject) => send("PATCH", session, body);
-const turn = (body: JsonObject) => post(`${session}/turns`, { input: "Hi", tools: [], ...body });
-/** For what may not happen: it would cost too much, or wait. */
-const refusedTurn = (body: JsonObject) => turn({ ...body, on_busy: "never" });
-const key = (body: JsonObject) => post("/api/keys", { name: "limits", ...body });
-const results = (list: JsonObject[]) => post(`${session}/tool-results`, { results: list });
-const confirmations = (list: JsonObject[]) =>
-  post(`${session}/confirmations`, { confirmations: list });
-const file = (path: string) =>
-  send("PUT", `${session}/files/${path}`, "a", { "content-type": "text/plain" });
-const keyed = (headers: Headers) => post(`${session}/interrupt`, {}, headers);
-const call = { tool_call_id: "call_1_0" };
-
-const LIMITS: readonly Limit[] = [
-  {
-    what: "arrays and objects of a body in one another",
-    most: 100,
-    send: (n) => create({ unknown: nested(n - 1) }),
-    refused: "body -> *",
-  },
-  {
-    what: "JSON values of a body, without those around them",
-    most: 250_000,
-    send: (n) => create({ unknown: times(n, () => 1) }),
-    refused: "body -> *",
-  },
-  {
-    what: "a number",
-    most: 1_000,
-    unit: "characters",
-    send: (n) => post("/api/sessions", `{"unknown":${"9".repeat(n)}}`),
-    refused: "body -> *",
-  },
-  {
-    what: "the name of a member",
-    most: 65_536,
-    unit: "characters",
-    send: (n) => post("/api/sessions", `{"${x(n)}":1}`),
-    refused: "body -> *",
-  },
-  {
-    what: "`MAX_BODY_MB=1`",
-    most: 1_048_576,
-    unit: "bytes",
-    send: (n) =>
-      serverWith({ MAX_BODY_MB: "1" })("POST", "/api/sessions", `{}${" ".repeat(n - 2)}`),
-    refused: "payload_too_large",
-  },
-  {
-    what: "`Idempotency-Key`",
-    most: 255,
-    unit: "characters",
-    send: (n) => keyed({ "idempotency-key": x(n) }),
-    refused: "invalid_idempotency_key",
-  },
-  {
-    what: "`title` of a session",
-    most: 256,
-    unit: "characters",
-    send: (n) => patch({ title: x(n) }),
-    refused: "body -> title",
-  },
-  {
-    what: "`name` of a session",
-    most: 128,
-    unit: "characters",
-    send: (n) => create({ name: crypto.randomUUID() + x(n - 36) }),
-    refused: "body -> name",
-  },
-  {
-    what: "`metadata` of a session, as JSON",
-    most: 16_384,
-    unit: "bytes",
-    send: (n) => patch({ metadata: { a: x(n - 8) } }),
-    refused: "body -> metadata",
-  },
-  {
-    what: "`tools`",
-    most: 256,
-    send: (n) => create({ tools: times(n, (i) => ({ name: `t${i}` })) }),
-    refused: "body -> tools",
-  },
-  {
-    what: "the name of a tool",
-    most: 128,
-    unit: "characters",
-    send: (n) => create({ tools: [{ name: x(n) }] }),
-    refused: "body -> tools -> 0 -> name",
-  },
-  {
-    what: "`stop_sequences`",
-    most: 16,
-    send: (n) => patch({ stop_sequences: times(n, (i) => `s${i}`) }),
-    refused: "body -> stop_sequences",
-  },
-  {
-    what: "a stop sequence",
-    most: 256,
-    unit: "characters",
-    send: (n) => patch({ stop_sequences: [x(n)] }),
-    refused: "body -> stop_sequences -> 0",
-  },
-  {
-    what: "`user_id`",
-    most: 256,
-    unit: "characters",
-    send: (n) => patch({ user_id: x(n) }),
-    refused: "body -> user_id",
-  },
-  {
-    what: "rules in each list of `permissions`",
-    most: 200,
-    send: (n) => patch({ permissions: { deny: times(n, (i) => `Read(a${i})`) } }),
-    refused: "body -> permissions -> deny",
-  },
-  {
-    what: "the pattern of a rule",
-    most: 1_000,
-    unit: "characters",
-    send: (n) => patch({ permissions: { deny: [`Read(${x(n)})`] } }),
-    refused: "body -> permissions -> deny -> 0",
-  },
-  {
-    what: "`max_budget_usd`",
-    most: 1_000_000_000,
-    unit: "dollars",
-    send: (n) => patch({ max_budget_usd: n }),
-    refused: "body -> max_budget_usd",
-  },
-  {
-    what: "blocks of a message",
-    most: 1_000,
-    send: (n) => refusedTurn({ input: times(n, () => ({ type: "text", text: "x" })) }),
-    refused: "body -> input",
-  },
-  {
-    what: "`file_id` of a source",
-    most: 256,
-    unit: "characters",
-    send: (n) =>
-      refusedTurn({ input: [{ type: "image", source: { type: "file", file_id: x(n) } }] }),
-    refused: "body -> input -> 0 -> source -> file_id",
-  },
-  {
-    what: "`results`",
-    most: 1_000,
-    send: (n) => results(times(n, (i) => ({ tool_call_id: `call_1_${i}`, content: "x" }))),
-    refused: "body -> results",
-  },
-  {
-    what: "`tool_call_id`",
-    most: 256,
-    unit: "characters",
-    send: (n) => results([{ tool_call_id: x(n), content: "x" }]),
-    refused: "body -> results -> 0 -> tool_call_id string_too_long",
-  },
-  {
-    what: "blocks of a result",
-    most: 1_000,
-    send: (n) => results([{ ...call, content: times(n, () => ({ type: "text", text: "x" })) }]),
-    refused: "body -> results -> 0 -> content",
-  },
-  {
-    what: "`confirmations`",
-    most: 1_000,
-    send: (n) =>
-      confirmations(times(n, (i) => ({ tool_call_id: `call_1_${i}`, decision: "allow" }))),
-    refused: "body -> confirmations",
-  },
-  {
-    what: "`message` of a denial",
-    most: 10_000,
-    unit: "characters",
-    send: (n) => confirmations([{ ...call, decision: "deny", message: x(n) }]),
-    refused: "body -> confirmations -> 0 -> message",
-  },
-  {
-    what: "`instructions` of a compaction",
-    most: 16_384,
-    unit: "characters",
-    send: (n) => post(`${session}/compact`, { instructions: x(n) }),
-    refused: "body -> instructions",
-  },
-  {
-    what: "an own Anthropic key",
-    most: 512,
-    unit: "characters",
-    send: (n) => send("PUT", "/api/account/anthropic-key", { api_key: x(n) }),
-    refused: "body -> api_key",
-  },
-  {
-    what: "`name` of a managed key",
-    most: 100,
-    unit: "characters",
-    send: (n) => key({ name: x(n) }),
-    refused: "body -> name",
-  },
-  {
-    what: "`scopes` of a key",
-    most: 3,
-    send: (n) => key({ scopes: times(n, () => "read") }),
-    refused: "body -> scopes",
-  },
-  {
-    what: "`requests` of a rate limit",
-    most: 10_000,
-    send: (n) => key({ rate_limit: { requests: n, window_seconds: 1 } }),
-    refused: "body -> rate_limit -> requests",
-  },
-  {
-    what: "`window_seconds` of a rate limit",
-    most: 86_400,
-    send: (n) => key({ rate_limit: { requests: 1, window_seconds: n } }),
-    refused: "body -> rate_limit -> window_seconds",
-  },
-  {
-    what: "`expires_in_seconds` of a key",
-    most: 316_224_000,
-    send: (n) => key({ expires_in_seconds: n }),
-    refused: "body -> expires_in_seconds",
-  },
-  {
-    what: "a budget of a key",
-    most: 1_000_000_000,
-    unit: "dollars",
-    send: (n) => key({ budgets: { total_usd: n } }),
-    refused: "body -> budgets -> total_usd",
-  },
-  ...["/api/sessions", "/api/keys"].map(
-    (path): Limit => ({
-      what: `a page of \`${path}\``,
-      most: 100,
-      send: (n) => get(`${path}?limit=${n}`),
-      refused: "query -> limit",
-    }),
-  ),
-  {
-    what: "a page of turns, and of a search",
-    most: 100,
-    send: (n) => get(`${session}/turns?limit=${n}`),
-    refused: "query -> limit",
-  },
-  {
-    what: "a page of events",
-    most: 1_000,
-    send: (n) => get(`${session}/events?limit=${n}`),
-    refused: "query -> limit",
-  },
-  {
-    what: "`wait` of events",
-    most: 25,
-    unit: "seconds",
-    send: (n) => get(`${session}/events?wait=${n}`),
-    refused: "query -> wait",
-  },
-  {
-    what: "a page of files",
-    most: 1_000,
-    send: (n) => get(`${session}/files?limit=${n}`),
-    refused: "query -> limit",
-  },
-  {
-    what: "`q` of the list of sessions",
-    most: 1_000,
-    unit: "characters",
-    send: (n) => get(`/api/sessions?q=${x(n)}`),
-    refused: "query -> q",
-  },
-  {
-    what: "`q` of a search in a session",
-    most: 1_000,
-    unit: "characters",
-    send: (n) => get(`${session}/search?q=${x(n)}`),
-    refused: "query -> q",
-  },
-  {
-    what: "a name in a path",
-    most: 255,
-    unit: "bytes",
-    send: (n) => file(`${n % 2 ? "a" : ""}${encodeURIComponent("é".repeat(Math.floor(n / 2)))}`),
-    refused: "path_too_long",
-  },
-  {
-    what: "a path of a file, with `/workspace/`",
-    most: 1_024,
-    unit: "bytes",
-    send: (n) => file(`${`${x(127)}/`.repeat(7)}${x(n - 907)}`),
-    refused: "path_too_long",
-  },
-  {
-    what: "`ref` of a clone",
-    most: 255,
-    unit: "characters",
-    send: (n) => post(`${session}/files/git`, { url: "https://127.0.0.1/a.git", ref: x(n) }),
-    refused: "body -> ref",
-  },
-];
+beforeAll(makeSession);
 
 /** All that a refusal says is wrong, and its code; none for what is let through. */
 async function saidOf(response: Response): Promise<string[]> {
@@ -370,6 +47,64 @@ test("an X-Request-Id of 128 characters is kept, a longer one replaced", async (
   ] as const) {
     const { headers } = await get("/healthz", { "x-request-id": x(n) });
     expect(headers.get("x-request-id") === x(n)).toBe(kept);
+  }
+});
+
+/** The largest page of each list of claude-code-api, where a number out of range is brought into it. */
+const PAGES: readonly (readonly [path: () => string, most: number])[] = [
+  [() => "/api/v1/sessions", 100],
+  [() => `${codePath()}/history`, 200],
+  [() => `${codePath()}/jobs`, 200],
+  [() => `${codePath()}/files`, 1_000],
+  [() => "/api/v1/audit", 200],
+];
+
+test("a page of /api/v1 is at most so long, and there is none before the first", async () => {
+  const { status } = await post(`${codePath()}/chat`, { message: "Hi" });
+  expect(status).toBe(200);
+  for (const [path, most] of PAGES) {
+    for (const [query, page, limit] of [
+      [`limit=${most}`, 1, most],
+      [`limit=${most + 1}`, 1, most],
+      ["limit=999999999999999", 1, most],
+      ["limit=0&page=0", 1, 1],
+      ["limit=-1&page=-1", 1, 1],
+      ["limit=+2&page=1000000000", 1_000_000_000, 2],
+      ["limit=2&page=1000000001", 1_000_000_000, 2],
+    ] as const) {
+      const response = await get(`${path()}?${query}`);
+      const { pagination } = await response.json<{ pagination: object }>();
+      expect([path(), query, pagination]).toEqual([
+        path(),
+        query,
+        expect.objectContaining({ page, limit }),
+      ]);
+    }
+    for (const query of ["limit=x", "page=1.5", "page=", "limit=9999999999999999"]) {
+      const response = await get(`${path()}?${query}`);
+      const field = `query -> ${query.split("=")[0]}`;
+      expect([path(), query, await saidOf(response)]).toEqual([
+        path(),
+        query,
+        expect.arrayContaining([`${field} int_parsing`]),
+      ]);
+    }
+  }
+});
+
+test("an X-Request-ID of /api/v1 is any text, of which 128 printable characters are kept", async () => {
+  for (const [sent, kept] of [
+    [x(128), x(128)],
+    [x(129), x(128)],
+    [`${x(127)} y`, x(127)],
+    ["a b/c é \t", "a b/c"],
+    [" ", /^req_/],
+  ] as const) {
+    const response = await get("/api/v1/health", { "x-request-id": sent });
+    const { meta } = await response.json<{ meta: { request_id: string } }>();
+    expect(response.headers.get("x-request-id")).toBe(meta.request_id);
+    if (typeof kept === "string") expect(meta.request_id).toBe(kept);
+    else expect(meta.request_id).toMatch(kept);
   }
 });
 
