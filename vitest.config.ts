@@ -65,7 +65,6 @@ export default defineConfig({
           ...patience,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
           // After the others: its servers need the machine's cores to themselves.
           sequence: { groupOrder: 1 },
         },
