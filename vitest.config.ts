@@ -19,6 +19,9 @@ const ALONE = [
 /** Large requests and many clients: an isolate of their own bounds the memory that files use up together. */
 const HOSTILE = ["test/hostile/**/*.test.ts", "test/security/**/*.test.ts"];
 
+/** What clients see. Many files: each leaves something of itself in the isolate that it shares, whose memory has a limit. */
+const SURFACES = ["test/api/**/*.test.ts", "test/conformance/**/*.test.ts"];
+
 /** For what hangs, not for what is slow: a loaded machine may take many times as long. */
 const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -53,7 +56,8 @@ export default defineConfig({
     // A line of the operator's log for each turn of each test would hide what the tests say.
     onConsoleLog: (log) => !/^\{"event":"(turn|failure|webhook|refused)"/.test(log),
     projects: [
-      shared("workerd", ["test/**/*.test.ts"], HOSTILE),
+      shared("workerd", ["test/**/*.test.ts"], [...HOSTILE, ...SURFACES]),
+      shared("surfaces", SURFACES),
       shared("hostile", HOSTILE),
       {
         plugins: [inWorkerd()],
